@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class UpdatesConfig(AppConfig):
+    """The public update service."""
+
+    name = "releng.updates"
+    label = "updates"

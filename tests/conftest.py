@@ -1,0 +1,41 @@
+"""What every test may use."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import TransactionTestCase
+
+from history import triggers
+from history.changesets import change_set
+
+_empty_tables = TransactionTestCase._fixture_teardown
+
+
+def _fixture_teardown(self: TransactionTestCase) -> None:
+    """Empty the tables, which only a test may: the guards of history step aside; `flush` brings them back."""
+    triggers.remove(connection)
+    _empty_tables(self)
+    triggers.prepare_database(connection.alias)
+
+
+TransactionTestCase._fixture_teardown = _fixture_teardown  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def acting() -> Callable[..., AbstractContextManager[Any]]:
+    """`with acting("reason"):` opens a change set, as a command would."""
+    return lambda reason="test": change_set(actor_name="tester", reason=reason, origin="command")
+
+
+@pytest.fixture
+def in_change_set(db: None, acting: Callable[..., AbstractContextManager[Any]]) -> Iterator[None]:
+    """The whole test runs inside one change set."""
+    with acting():
+        yield
+
+
+as_command = partial(change_set, actor_name="tester", reason="test", origin="command")

@@ -1,0 +1,28 @@
+from django.db import models
+
+from history.fields import CanonicalJSONField
+from history.models import VersionedModel
+
+
+class Shelf(VersionedModel):
+    """A row that others point to."""
+
+    name = models.CharField(max_length=50, unique=True)
+    tags = models.CharField(max_length=200, blank=True, default="")
+    height = models.IntegerField(null=True)
+    opened = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Book(VersionedModel):
+    """A row with a document."""
+
+    shelf = models.ForeignKey(Shelf, on_delete=models.PROTECT)
+    title = models.CharField(max_length=100)
+    lent = models.BooleanField(default=False)
+    document = CanonicalJSONField(default=dict)
+
+    def __str__(self) -> str:
+        return self.title

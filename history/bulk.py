@@ -21,7 +21,8 @@ def insert(instances: Iterable[V], *, batch_size: int = BATCH_ROWS) -> int:
     """Insert new rows of one model, and their history rows, in batches; return how many.
 
     The instances must have been validated by the caller; their `data_version` is kept as given. Needs an
-    open change set. Takes any iterable and holds one batch at a time. Raises IntegrityError for rows that exist already.
+    open change set. Takes any iterable and holds one batch at a time. Raises IntegrityError for rows that
+    exist already.
     """
     rows = iter(instances)
     written = 0
@@ -29,7 +30,8 @@ def insert(instances: Iterable[V], *, batch_size: int = BATCH_ROWS) -> int:
         while batch := list(islice(rows, batch_size)):
             model = type(batch[0])
             context.require(str(model._meta.verbose_name_plural)).touched.add(model)
-            models.QuerySet(model).bulk_create(batch)
+            rows_of_model: models.QuerySet[V] = models.QuerySet(model)
+            rows_of_model.bulk_create(batch)
             history_rows = [build_row(instance, "+") for instance in batch]
             model.history.model._base_manager.bulk_create(history_rows)
             written += len(batch)

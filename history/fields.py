@@ -41,8 +41,9 @@ class CanonicalJSONField(models.TextField):
         except (TypeError, ValueError) as error:
             raise ValidationError(f"This is not a JSON value: {error}.", code="invalid") from error
 
-    def formfield(self, **kwargs: Any) -> forms.Field:  # type: ignore[override]
-        return super(models.TextField, self).formfield(**{"form_class": forms.JSONField, **kwargs})
+    def formfield(self, form_class: Any = None, choices_form_class: Any = None, **kwargs: Any) -> Any:
+        # TextField's own form field would show the Python form of the value.
+        return models.Field.formfield(self, form_class or forms.JSONField, choices_form_class, **kwargs)
 
 
 def plain(field: models.Field[Any, Any], value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NoReturn, Self
 from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models, transaction
+from django.db.models.base import ModelBase
 from django.db.models.deletion import Collector
 from django.db.models.signals import post_delete, pre_delete
 
@@ -138,7 +139,7 @@ class VersionedModel(models.Model):
     def save(
         self,
         *,
-        force_insert: bool = False,
+        force_insert: bool | tuple[ModelBase, ...] = False,
         force_update: bool = False,
         using: str | None = None,
         update_fields: Iterable[str] | None = None,
@@ -172,7 +173,7 @@ class VersionedModel(models.Model):
             raise UnversionedWriteError(
                 f"Fixtures of {self._meta.label} would leave no history: load the data with history.bulk.insert()."
             )
-        return super()._save_table(raw, *args, **kwargs)
+        return bool(super()._save_table(raw, *args, **kwargs))  # type: ignore[misc]  # not in the stubs
 
     def _do_update(
         self, base_qs: Any, using: Any, pk_val: Any, values: Any, update_fields: Any, forced_update: Any
@@ -204,7 +205,8 @@ class VersionedModel(models.Model):
         self._change_reason = change_reason
         with transaction.atomic(using=using, savepoint=False):
             pre_delete.send(sender=type(self), instance=self, using=using, origin=self)
-            rows = models.QuerySet(type(self), using=using).filter(pk=self.pk, data_version=self.data_version)
+            rows: models.QuerySet[Any] = models.QuerySet(type(self), using=using)
+            rows = rows.filter(pk=self.pk, data_version=self.data_version)
             if not rows._raw_delete(using=rows.db):
                 raise self.outdated(self.data_version)
             post_delete.send(sender=type(self), instance=self, using=using, origin=self)

@@ -68,12 +68,11 @@ def _statements(connection: BaseDatabaseWrapper, table: str, *, prunable: bool) 
             f"CREATE OR REPLACE TRIGGER {truncate} BEFORE TRUNCATE ON {quoted} "
             "FOR EACH STATEMENT EXECUTE FUNCTION history_refuse()",
         ]
-    unless = (
-        "WHEN NOT EXISTS (SELECT 1 FROM history_prunedrow p WHERE p.table_name = '%s' "
-        "AND p.history_id = OLD.history_id AND p.digest = OLD.digest) " % table
-        if prunable
-        else ""
+    recorded = (
+        f"SELECT 1 FROM history_prunedrow p WHERE p.table_name = '{table}' "
+        "AND p.history_id = OLD.history_id AND p.digest = OLD.digest"
     )
+    unless = f"WHEN NOT EXISTS ({recorded}) " if prunable else ""
     refuse = f"BEGIN SELECT RAISE(ABORT, 'history cannot be changed: %s on {table} is refused'); END"
     return [
         f"CREATE TRIGGER IF NOT EXISTS {update} BEFORE UPDATE ON {quoted} {refuse % 'UPDATE'}",

@@ -1,10 +1,9 @@
 """The bitmap rule index.
 
-Rules stand in decision order; rule *i* is bit *i*. For a product and channel there is a view of the few rules
-that accept both. In a view, each field that any rule uses maps a client's value to the set of rules that accept it:
-one integer, made from the field's distinct expressions and kept in a bounded cache. A request is a handful of
-look-ups and ANDs; the winner is the lowest bit. So 10,000 rules cost about what 100 do, for values seen before
-and for new ones.
+Rules of one product (and those for any product) stand in decision order; rule *i* is bit *i*. Each field that any of
+them uses maps a client's value to the set of rules that accept it: one integer, made from the field's distinct
+expressions and kept in a bounded cache. A request is a dozen look-ups and ANDs; the winner is the lowest bit. So
+10,000 rules cost about what 100 do, and a value never seen before is tested on the few rules that are left.
 """
 
 from __future__ import annotations
@@ -18,8 +17,9 @@ from rules.engine.fields import AFTER_VERSION, BEFORE_VERSION, CHANNEL, VERSION,
 from rules.engine.rule import Rule, decision_order
 
 # Bounds on what hostile values can make a process remember; a full cache is emptied.
-CHANNELS_REMEMBERED = 8_192
 VALUES_REMEMBERED = 1_024
+FEW_RULES = 32
+SEEN_ONCE = -1
 
 IsListed = Callable[[str, str | None], bool]
 
@@ -31,23 +31,13 @@ class RuleIndex:
         self.rules = tuple(sorted(rules, key=decision_order))
         products = {rule.product for rule in self.rules if rule.product is not None}
         self._groups = {
-            product: _Group([rule for rule in self.rules if rule.product in (product, None)])
+            product: _Group(
+                [rule for rule in self.rules if rule.product in (product, None)], loose=is_loose(product)
+            )
             for product in products
         }
-        self._no_product = _Group([rule for rule in self.rules if rule.product is None])
-        self._views: dict[tuple[str, str], View] = {}
-
-    def view(self, query: UpdateQuery) -> View:
-        """Return the view of the rules that accept the query's product and channel."""
-        key = (query.product, query.channel)
-        view = self._views.get(key)
-        if view is None:
-            group = self._groups.get(query.product, self._no_product)
-            view = group.view(query)
-            if len(self._views) >= CHANNELS_REMEMBERED:
-                self._views = {}
-            self._views[key] = view
-        return view
+        for_any = [rule for rule in self.rules if rule.product is None]
+        self._other = {loose: _Group(for_any, loose=loose) for loose in (False, True)}
 
     def first(self, query: UpdateQuery, is_listed: IsListed) -> Rule | None:
         """Return the winner for `query`, or None.
@@ -55,79 +45,56 @@ class RuleIndex:
         `is_listed(whitelist's name, imei)` answers for rules with a whitelist. Raises BadVersion for a version that
         cannot be read when some rule would have to look at it.
         """
-        return self.view(query).first(query, is_listed)
+        group = self._groups.get(query.product) or self._other[is_loose(query.product)]
+        return group.first(query, is_listed)
 
 
 class _Group:
-    """The rules of one product, with those for any product."""
-
-    def __init__(self, rules: list[Rule]) -> None:
-        self._rules = rules
-        self._masks = _distinct(rules, CHANNEL.name)
-        self._by_mask: dict[tuple[int, bool], View] = {}
-
-    def view(self, query: UpdateQuery) -> View:
-        channels = CHANNEL.of(query)
-        mask = 0
-        for pattern, bits in self._masks.items():
-            if pattern is None or CHANNEL.accepts(pattern, channels, False):
-                mask |= bits
-        key = (mask, is_loose(query.product))
-        view = self._by_mask.get(key)
-        if view is None:
-            chosen = [rule for number, rule in enumerate(self._rules) if mask >> number & 1]
-            view = self._by_mask.setdefault(key, View(chosen, loose=key[1]))
-        return view
-
-
-class View:
-    """The rules that accept one product and channel, in decision order."""
+    """The rules for one product, in decision order."""
 
     def __init__(self, rules: list[Rule], *, loose: bool) -> None:
-        self.rules = rules
+        self._rules = rules
         self._all = (1 << len(rules)) - 1
-        self._before = _tables(rules, BEFORE_VERSION, loose)
-        version = _tables(rules, (VERSION,), loose)
-        self._version = version[0] if version else None
-        self._after = _tables(rules, AFTER_VERSION, loose)
-        self._has_version = 0 if loose else _mask(rules, lambda rule: rule.version is not None)
-        self._whitelists = {
-            name: bits for name, bits in _distinct(rules, "whitelist").items() if name is not None
-        }
+        self._before = _tables(rules, (CHANNEL, *BEFORE_VERSION), loose=loose)
+        # The tables that need no test narrow the choice first, so that few rules are left for those that do.
+        after = _tables(rules, (VERSION, *AFTER_VERSION), loose=loose)
+        self._after = sorted(after, key=lambda table: not table.is_ready)
+        self._has_version = 0 if loose else self._all & ~_distinct(rules, VERSION.name).get(None, 0)
+        self._whitelists = _distinct(rules, "whitelist")
+        self._whitelists.pop(None, None)
 
     def first(self, query: UpdateQuery, is_listed: IsListed) -> Rule | None:
         mask = self._all
         for table in self._before:
-            mask &= table.accepting(query)
-        if self._version is not None and mask:
-            if mask & self._has_version:
-                parse_version(
-                    query.version
-                )  # what these rules look at must be readable, else it is a client error
-            mask &= self._version.accepting(query)
+            mask = table.narrow(mask, query)
+        if mask & self._has_version:
+            # What these rules look at must be readable; else it is the client's error.
+            parse_version(query.version)
         for table in self._after:
             if not mask:
                 return None
-            mask &= table.accepting(query)
+            mask = table.narrow(mask, query)
         for name, bits in self._whitelists.items():
             if mask & bits and not is_listed(name, query.imei):
                 mask &= ~bits
-        return self.rules[(mask & -mask).bit_length() - 1] if mask else None
+        return self._rules[(mask & -mask).bit_length() - 1] if mask else None
 
 
 class _Table:
-    """One field of a view: from a client's value to the set of rules that accept it."""
+    """One field of a group: from a client's value to the set of rules that accept it."""
 
-    __slots__ = ("_cache", "_distinct", "_field", "_loose", "_null", "_of", "_ready")
+    __slots__ = ("_accepts", "_cache", "_distinct", "_loose", "_name", "_null", "_of", "_rules", "is_ready")
 
-    def __init__(self, field: Field, distinct: dict[Any, int], *, loose: bool) -> None:
-        self._field = field
+    def __init__(self, field: Field, rules: list[Rule], distinct: dict[Any, int], *, loose: bool) -> None:
+        self._name = field.name
         self._of = field.of
+        self._accepts = field.accepts
         self._loose = loose
+        self._rules = rules
         self._null = distinct.pop(None, 0)
         self._distinct = distinct
         self._cache: dict[Any, int] = {}
-        self._ready = field.exact or field.listed
+        self.is_ready = field.exact or field.listed
         if field.exact:
             self._cache = {value: bits | self._null for value, bits in distinct.items()}
         elif field.listed:
@@ -135,31 +102,47 @@ class _Table:
                 for item in text.split(","):
                     self._cache[item] = self._cache.get(item, self._null) | bits
 
-    def accepting(self, query: UpdateQuery) -> int:
+    def narrow(self, mask: int, query: UpdateQuery) -> int:
+        """Return those rules of `mask` that accept the query's value."""
         value = self._of(query)
         found = self._cache.get(value)
-        if found is not None:
-            return found
-        if self._ready:
-            return self._null
-        found = self._null
-        accepts, loose = self._field.accepts, self._loose
-        for expression, bits in self._distinct.items():
-            if accepts(expression, value, loose):
-                found |= bits
+        if found is not None and found != SEEN_ONCE:
+            return mask & found
+        if self.is_ready:
+            return mask & self._null
+        asking = mask & ~self._null
+        if not asking:
+            return mask
         if len(self._cache) >= VALUES_REMEMBERED:
             self._cache = {}
+        if found is None and asking.bit_count() <= FEW_RULES:
+            # A new value may never come again: test it on the few rules that are left.
+            self._cache[value] = SEEN_ONCE
+            return mask & (self._null | self._accepting_among(asking, value))
+        found = self._null
+        for expression, bits in self._distinct.items():
+            if self._accepts(expression, value, self._loose):
+                found |= bits
         self._cache[value] = found
+        return mask & found
+
+    def _accepting_among(self, asking: int, value: Any) -> int:
+        found = 0
+        while asking:
+            bit = asking & -asking
+            asking ^= bit
+            if self._accepts(getattr(self._rules[bit.bit_length() - 1], self._name), value, self._loose):
+                found |= bit
         return found
 
 
-def _tables(rules: list[Rule], fields: Iterable[Field], loose: bool) -> list[_Table]:  # noqa: FBT001
+def _tables(rules: list[Rule], fields: Iterable[Field], *, loose: bool) -> list[_Table]:
     """Make a table for each field that any of the rules uses."""
     tables = []
     for field in fields:
         distinct = _distinct(rules, field.name)
         if distinct.keys() - {None}:
-            tables.append(_Table(field, distinct, loose=loose))
+            tables.append(_Table(field, rules, distinct, loose=loose))
     return tables
 
 
@@ -176,8 +159,3 @@ def _bits(numbers: list[int]) -> int:
     for number in numbers:
         raw[number >> 3] |= 1 << (number & 7)
     return int.from_bytes(raw, "little")
-
-
-def _mask(rules: Iterable[Rule], test: Callable[[Rule], bool]) -> int:
-    numbers = [number for number, rule in enumerate(rules) if test(rule)]
-    return _bits(numbers) if numbers else 0

@@ -36,3 +36,20 @@ def insert(instances: Iterable[V], *, batch_size: int = BATCH_ROWS) -> int:
             model.history.model._base_manager.bulk_create(history_rows)
             written += len(batch)
     return written
+
+
+def delete(rows: models.QuerySet[V], *, batch_size: int = BATCH_ROWS) -> int:
+    """Delete all rows of a queryset, with their history rows, in batches; return how many.
+
+    For emptying tables before a load: it compares no versions, but locks what it deletes. Needs an open change set.
+    Raises ProtectedError or IntegrityError when other rows point to them.
+    """
+    model = rows.model
+    context.require(str(model._meta.verbose_name_plural)).touched.add(model)
+    deleted = 0
+    with transaction.atomic(savepoint=False):
+        while batch := list(rows.order_by("pk").select_for_update()[:batch_size]):
+            model.history.model._base_manager.bulk_create(build_row(instance, "-") for instance in batch)
+            doomed: models.QuerySet[V] = models.QuerySet(model)
+            deleted += doomed.filter(pk__in=[instance.pk for instance in batch])._raw_delete(using=doomed.db)
+    return deleted

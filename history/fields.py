@@ -21,6 +21,8 @@ class CanonicalJSONField(models.TextField):
     """
 
     description = "JSON value as canonical text"
+    _pyi_private_set_type: Any
+    _pyi_private_get_type: Any
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
         return None if value is None else json.loads(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from typing import Any, ClassVar, NoReturn, Self
+from typing import Any, NoReturn
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
@@ -130,7 +130,7 @@ class VersionedModel(models.Model):
 
     data_version = models.PositiveIntegerField(default=1, editable=False, validators=[MinValueValidator(1)])
 
-    objects: ClassVar[models.Manager[Self]] = VersionedManager()
+    objects = VersionedManager()
     history: Any = VersionedRecords(inherit=True)
 
     class Meta:

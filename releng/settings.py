@@ -57,6 +57,11 @@ MIDDLEWARE = [
     "history.middleware.ChangeSetMiddleware",
 ]
 ROOT_URLCONF = "releng.urls"
+# The public process (releng.updates.wsgi) knows the read API and nothing else: no sessions, no admin.
+PUBLIC_ONLY = env.bool("PUBLIC_ONLY", default=False)
+if PUBLIC_ONLY:
+    ROOT_URLCONF = "releng.updates.urls"
+    MIDDLEWARE = ["releng.updates.middleware.PublicHeadersMiddleware"]
 WSGI_APPLICATION = "releng.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TEMPLATES = [
@@ -104,6 +109,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "admin:login"
 AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", default=5)
 AXES_COOLOFF_TIME = env.float("LOGIN_COOLOFF_HOURS", default=0.25)
+AXES_VERBOSE = False
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 
 # --- The update service -----------------------------------------------------------------------------------
@@ -111,6 +117,11 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 UPDATE_DICE = env.int("UPDATE_DICE", default=None)
 if UPDATE_DICE is not None and not 0 <= UPDATE_DICE <= 99:
     raise ImproperlyConfigured(f"UPDATE_DICE must be a whole number from 0 to 99, not {UPDATE_DICE}.")
+
+UPDATE_MAX_AGE = env.int("UPDATE_MAX_AGE", default=90)  # seconds that caches may keep an answer
+SIGNERS = env.json("SIGNERS", default={})
+SIGNED_PRODUCTS = env.list("SIGNED_PRODUCTS", default=[])
+SIGNING_MUST_SUCCEED = env.bool("SIGNING_MUST_SUCCEED", default=True)
 
 # --- Language and time ------------------------------------------------------------------------------------
 

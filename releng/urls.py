@@ -1,8 +1,19 @@
-"""All addresses of the admin and API process; the public ones are answered before Django (releng.updates)."""
+"""All addresses of the admin and API process but the public ones, which are answered before Django."""
 
 from django.contrib import admin
 from django.urls import path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView
+
+from releng.updates.urls import read_api_urls
 
 urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
+    path(
+        "api/schema/",
+        SpectacularAPIView.as_view(permission_classes=[], authentication_classes=[]),
+        name="schema",
+    ),
+    *read_api_urls,
 ]

@@ -1,9 +1,10 @@
-"""WSGI entry of the admin and API process."""
+"""WSGI entry of the admin and API process; it answers update requests too."""
 
 import os
 
 from django.core.wsgi import get_wsgi_application
+from django.utils.module_loading import import_string
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "releng.settings")
 
-application = get_wsgi_application()
+application = import_string("releng.updates.factory.update_service")(get_wsgi_application())

@@ -1,0 +1,78 @@
+"""Show what one client would be answered."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from releases.blobs import ClientError
+from releng.updates.loader import current_snapshot
+from releng.updates.request import Kind, parse_request
+from rules.engine.decide import decide
+from rules.engine.explain import Explanation, explain
+from rules.engine.render import EMPTY_DOCUMENT, Answer, render_client_error, render_json, render_xml
+
+
+class Command(BaseCommand):
+    help = "Print the answer for one update URL, and with --explain how it comes about."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("url", help="an update URL, with or without scheme and host")
+        parser.add_argument(
+            "--explain", action="store_true", help="tell each rule that was considered, and what rejected it"
+        )
+        parser.add_argument("--user-agent", default="", help="the client's User-Agent (tells PPC from Intel)")
+        parser.add_argument(
+            "--dice",
+            type=int,
+            choices=range(100),
+            metavar="0..99",
+            default=settings.UPDATE_DICE if settings.UPDATE_DICE is not None else 0,
+            help="the throttle's number: 0 always wins, 99 loses at any rate below 100 (default: 0)",
+        )
+
+    def handle(self, *args: Any, url: str, dice: int, user_agent: str, **options: Any) -> None:
+        parts = urlsplit(url)
+        request = parse_request(parts.path, parts.query, user_agent)
+        if request.kind is Kind.BAD_ARGUMENT:
+            raise CommandError(f"status 400: {request.problem[1]}")
+        if request.kind is Kind.UNKNOWN_UPDATE:
+            self.stdout.write("No route: the empty document, without rule headers.")
+            self.stdout.write(EMPTY_DOCUMENT.decode())
+            return
+        if request.query is None:
+            raise CommandError(f"{parts.path} is not an update URL; it begins with /update/ or /json/.")
+        snapshot = current_snapshot()
+        if options["explain"]:
+            self._show(explain(request.query, snapshot, lambda: dice))
+        try:
+            decision = decide(request.query, snapshot, lambda: dice)
+            answer = (render_xml if request.kind is Kind.XML else render_json)(decision, snapshot)
+        except ClientError as error:
+            answer = render_client_error(error)
+        self._print(answer)
+
+    def _print(self, answer: Answer) -> None:
+        self.stdout.write(f"Status: {answer.status}")
+        if answer.rule_id is not None:
+            self.stdout.write(f"Rule-ID: {answer.rule_id}\nRule-Data-Version: {answer.rule_data_version}")
+        self.stdout.write(f"\n{answer.body.decode()}")
+
+    def _show(self, explanation: Explanation) -> None:
+        self.stdout.write(f"Rules considered, in order ({len(explanation.considered)}):")
+        for item in explanation.considered:
+            rule = item.rule
+            name = f"{rule.rule_id:>6} {rule.alias or '-':<30} priority {rule.priority:>5}"
+            if item.rejected_by is None:
+                self.stdout.write(self.style.SUCCESS(f"{name}  matches"))
+            else:
+                self.stdout.write(
+                    f"{name}  {item.rejected_by}: the rule wants {item.rule_value!r}, the client has {item.client_value!r}"
+                )
+        self.stdout.write("")
+        for step in explanation.steps:
+            self.stdout.write(step)
+        self.stdout.write("")

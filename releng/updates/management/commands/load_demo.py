@@ -1,0 +1,44 @@
+"""Fill an empty database with the demo, once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+
+from history.changesets import change_set
+from releng.demo import demo_data
+from rules.datafile import load
+from rules.models import Rule
+
+DEMO_USER = "demo"
+# Printed below, and only ever set where DEBUG is on.
+DEMO_PASSWORD = "demo-demo-demo"  # noqa: S105
+DEMO_URL = (
+    "/update/6/Firefox/144.0/20251006120000/WINNT_x86_64-msvc-x64/de/release/Windows_NT%2010.0.0.0.26100/"
+    "ISET:SSE4_2,MEM:16384/default/default/update.xml?force=1"
+)
+
+
+class Command(BaseCommand):
+    help = "Load the demo data into an empty database, and create the demo user. Needs DEBUG."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEBUG:
+            raise CommandError(
+                "The demo has a user with a known password: it needs DEBUG=true, and no real data."
+            )
+        users = get_user_model().objects
+        user = users.filter(username=DEMO_USER).first()
+        if user is None:
+            user = users.create_superuser(DEMO_USER, password=DEMO_PASSWORD)
+        if not Rule.objects.exists():
+            with change_set(actor=user, reason="Demo data"):
+                load(demo_data())
+        host = "http://127.0.0.1:8000"
+        self.stdout.write(
+            f"Demo data are loaded.\n  Admin:  {host}/admin/  ({DEMO_USER} / {DEMO_PASSWORD})\n"
+            f"  Update: {host}{DEMO_URL}\n"
+        )

@@ -1,0 +1,11 @@
+"""WSGI entry of the public update service: nothing of admin and API can be reached through it."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+from django.utils.module_loading import import_string
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "releng.settings")
+os.environ.setdefault("PUBLIC_ONLY", "true")
+
+application = import_string("releng.updates.factory.update_service")(get_wsgi_application())

@@ -114,7 +114,7 @@ def firefox(
 
 def _nightly(name: str, version: str, build_id: str) -> dict[str, Any]:
     platforms = _platforms(name, build_id, ())
-    for platform, entry in platforms.items():
+    for entry in platforms.values():
         for locale, data in entry.get("locales", {}).items():
             data.update(appVersion=version, displayVersion=version)
             for patch in data["completes"]:
@@ -122,7 +122,6 @@ def _nightly(name: str, version: str, build_id: str) -> dict[str, Any]:
                     f"https://archive.mozilla.org/pub/firefox/nightly/latest-mozilla-central-l10n/"
                     f"firefox-{version}.{locale}.{entry['OS_FTP']}.complete.mar"
                 )
-            del platform
     return {
         "name": name,
         "product": "Firefox",

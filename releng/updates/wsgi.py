@@ -8,4 +8,6 @@ from django.utils.module_loading import import_string
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "releng.settings")
 os.environ.setdefault("PUBLIC_ONLY", "true")
 
-application = import_string("releng.updates.factory.update_service")(get_wsgi_application())
+behind = get_wsgi_application()
+# Models can be imported only now.
+application = import_string("releng.updates.factory.update_service")(behind)

@@ -27,7 +27,7 @@ class Considered:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A decision and how it came about. `error` is set when the question could not be read; then there is no decision."""
+    """A decision and how it came about; when the question could not be read there is an `error` instead."""
 
     query: UpdateQuery
     considered: tuple[Considered, ...]
@@ -79,7 +79,7 @@ def _test(rule: Rule, query: UpdateQuery, snapshot: Snapshot) -> Considered:
 def _steps(decision: Decision, snapshot: Snapshot) -> Iterator[str]:
     query, rule = decision.query, decision.rule
     if decision.outcome is Outcome.SHUT_OFF:
-        yield f"Updates are stopped for {query.product} {query.fallback_channel}: nothing is offered, whatever the rules say."
+        yield f"Updates are stopped for {query.product} {query.fallback_channel}, whatever the rules say."
         return
     if rule is None:
         yield "No rule matches: nothing is offered."

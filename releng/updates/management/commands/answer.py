@@ -69,9 +69,8 @@ class Command(BaseCommand):
             if item.rejected_by is None:
                 self.stdout.write(self.style.SUCCESS(f"{name}  matches"))
             else:
-                self.stdout.write(
-                    f"{name}  {item.rejected_by}: the rule wants {item.rule_value!r}, the client has {item.client_value!r}"
-                )
+                said = f"the rule wants {item.rule_value!r}, the client has {item.client_value!r}"
+                self.stdout.write(f"{name}  {item.rejected_by}: {said}")
         self.stdout.write("")
         for step in explanation.steps:
             self.stdout.write(step)

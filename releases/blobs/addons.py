@@ -7,11 +7,22 @@ from collections.abc import Iterator
 from typing import Any
 
 from releases.blobs import schemas
-from releases.blobs.base import Blob, RenderContext, Serve, as_dict, as_list, attribute, hash_problem
+from releases.blobs.base import (
+    Blob,
+    RenderContext,
+    Serve,
+    alias_problem,
+    as_dict,
+    as_list,
+    attribute,
+    hash_problem,
+    is_printable,
+)
 from releases.blobs.errors import Problem
 from releases.blobs.query import UpdateQuery
 
 DEFAULT_PLATFORM = "default"
+FILE_KEYS = ("fileUrl", "hashValue", "filesize")
 OPEN, CLOSE = "    <addons>", "    </addons>"
 
 
@@ -33,8 +44,10 @@ class _AddonBlob(Blob):
         for name in sorted(entries):
             entry = as_dict(entries[name])
             file = _file_for(as_dict(entry.get("platforms")), query.build_target)
-            url = file.get("fileUrl") if file is not None else None
-            if file is None or not isinstance(url, str) or not context.allowlist.allows(url, query.product):
+            if file is None or not all(map(is_printable, (entry.get("version"), *map(file.get, FILE_KEYS)))):
+                continue
+            url = str(file["fileUrl"])
+            if not context.allowlist.allows(url, query.product):
                 continue
             line = (
                 f'        <addon id="{attribute(name)}" URL="{attribute(url)}"'
@@ -72,16 +85,8 @@ class _AddonBlob(Blob):
         for name, entry in self.entries().items():
             platforms = as_dict(as_dict(entry).get("platforms"))
             for platform, file in platforms.items():
-                alias = as_dict(file).get("alias")
-                if alias is not None and "alias" in as_dict(platforms.get(alias, {"alias": True})):
-                    path = f"{self.entries_key}.{name}.platforms.{platform}.alias"
-                    found.append(
-                        Problem(
-                            path,
-                            alias,
-                            "an alias must name a platform beside it that is not an alias itself.",
-                        )
-                    )
+                path = f"{self.entries_key}.{name}.platforms.{platform}.alias"
+                found += alias_problem(path, as_dict(file).get("alias"), platforms)
         return found
 
 

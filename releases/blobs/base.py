@@ -10,6 +10,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Any, ClassVar
 
+from history.canonical import canonical_json
 from releases.blobs.allowlist import Allowlist
 from releases.blobs.document import Document
 from releases.blobs.errors import Problem
@@ -20,8 +21,12 @@ _BARE_AMPERSAND = re.compile(r"&(?!amp;)")
 _NEEDS_CARE = re.compile(r'[&<>"\x00-\x1f\ud800-\udfff\ufffe\uffff]')
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
+# In canonical JSON, where NUL is written as an escape; a backslash before it would make it mere text.
+_UNSTORABLE = re.compile(r"(?<!\\)(?:\\\\)*\\u0000|[\ud800-\udfff]")
+
 # Hash functions that clients know, with the length of their values in hexadecimal digits.
 HASH_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
+RETIRED_HASHES = frozenset({"md5", "sha1"})  # old releases name them; old clients know them
 
 
 class Serve(Enum):
@@ -93,10 +98,15 @@ class Blob(ABC):
 
     def problems(self, allowlist: Allowlist, product: str | None) -> list[Problem]:
         """Return everything that forbids storing this document as a release of `product`."""
-        found = schema_problems(self.schema, self.document.to_dict())
+        document = self.document.to_dict()
+        found = schema_problems(self.schema, document) or unstorable(document)
         if found:
             return found  # what follows relies on the shape
-        return [*forbidden_payloads(self.payloads(), allowlist, product), *self.own_problems()]
+        return [
+            *hash_function_problems(self.top.get("hashFunction")),
+            *forbidden_payloads(self.payloads(), allowlist, product),
+            *self.own_problems(),
+        ]
 
     def own_problems(self) -> list[Problem]:
         """Return what is wrong besides schema and allow-list."""
@@ -128,12 +138,56 @@ def forbidden_payloads(
     ]
 
 
+def unstorable(value: Any, path: str = "") -> list[Problem]:
+    """Return a problem when `value` is not JSON, or has a text that a database cannot hold."""
+    try:
+        text = canonical_json(value)
+    except ValueError:
+        return [Problem(path, "NaN", "contains NaN or an infinite number, which JSON does not have.")]
+    found = _UNSTORABLE.search(text)
+    if found is None:
+        return []
+    near = text[max(0, found.start() - 40) : found.end()]
+    return [
+        Problem(path, near, "contains a character that cannot be stored: NUL, or half of a surrogate pair.")
+    ]
+
+
+def hash_function_problems(function: Any) -> list[Problem]:
+    """Return a problem when a document names a hash function that no client knows."""
+    if function is None or str(function).lower() in HASH_LENGTHS.keys() | RETIRED_HASHES:
+        return []
+    return [Problem("hashFunction", function, f"is not known; use one of {', '.join(HASH_LENGTHS)}.")]
+
+
 def hash_problem(path: str, function: Any, value: Any) -> list[Problem]:
-    """Return a problem when `value` has not the length that hash `function` gives."""
+    """Return a problem when `value` has not the length that hash `function` gives (features I07)."""
     length = HASH_LENGTHS.get(str(function).lower())
     if length is None or not isinstance(value, str) or len(value) == length:
         return []
     return [Problem(path, value, f"a {function} value has {length} hexadecimal digits, not {len(value)}.")]
+
+
+def alias_problem(path: str, alias: Any, platforms: Mapping[str, Any]) -> list[Problem]:
+    """Return a problem when `alias` (None: there is none) names no platform, or one that is an alias itself."""
+    if alias is None:
+        return []
+    target = platforms.get(alias)
+    if target is None:
+        return [
+            Problem(path, alias, "names a platform that is not listed beside it; list it, or drop the alias.")
+        ]
+    if "alias" in as_dict(target):
+        real = target["alias"]
+        return [
+            Problem(path, alias, f"is an alias itself, and only one hop is followed; name {real!r} instead.")
+        ]
+    return []
+
+
+def is_printable(value: Any) -> bool:
+    """Tell whether `value` is a text, number or boolean: what an attribute can be made of."""
+    return isinstance(value, (str, int, float))
 
 
 def attribute(value: Any) -> str:
@@ -142,9 +196,13 @@ def attribute(value: Any) -> str:
     Every `&` that does not begin `&amp;` is escaped, as on the wire (protocol.md section 8); so are `<`, `>`
     and `"`, and characters that XML does not have are dropped, so that the document is always well formed.
     """
-    if value is True or value is False:
+    if isinstance(value, str):
+        text = value
+    elif value is True or value is False:
         return "true" if value else "false"
-    text = value if isinstance(value, str) else str(value)
+    else:
+        # Python's own word for "nothing" is what the wire has for a missing value (protocol.md section 7.2).
+        text = str(value) if is_printable(value) else "None"
     if not _NEEDS_CARE.search(text):
         return text
     text = _BARE_AMPERSAND.sub("&amp;", _FORBIDDEN.sub("", text))

@@ -17,10 +17,12 @@ from releases.blobs.errors import BadVersion
 from releases.blobs.versions import GlobVersion, Version, compare, equal, parse_for
 
 SHORTEST_GLOB = 3
+CHANNEL_SEPARATOR = "-cck-"  # a partner's suffix begins here (protocol.md section 3)
 CACHED_EXPRESSIONS = 65_536
 
 _OPERATOR = re.compile(r"(>=|<=|>|<)([\w.]*)")
 _WORD = re.compile(r"\w")
+_LOOSE = re.compile(r"[0-9][0-9a-z]*(\.[0-9a-z]+)*")
 
 _HOLDS: dict[str, Callable[[int], bool]] = {
     ">=": lambda order: order >= 0,
@@ -123,6 +125,8 @@ def check_version(text: str, *, loose: bool | None) -> str | None:
         if comparison.operator + comparison.operand != item and comparison.operator != "=":
             return f"{item!r} has characters behind the version; separate versions by commas."
         if loose:
+            if not _LOOSE.fullmatch(comparison.operand):
+                return f"{comparison.operand!r} is not a version such as 2.9 or 2.10.1."
             continue
         try:
             version = parse_for(comparison.operand, loose=False)

@@ -28,16 +28,19 @@ class Guardian(Blob):
 
     def render_json(self, query: UpdateQuery, context: RenderContext) -> dict[str, Any] | None:
         platform = as_dict(as_dict(self.top.get("platforms")).get(query.build_target))
-        url = platform.get("fileUrl")
+        url, hash_value = platform.get("fileUrl"), platform.get("hashValue")
+        hash_function = self.top.get("hashFunction")
         if not isinstance(url, str) or not context.allowlist.allows(url, query.product):
             return {}
+        if not isinstance(hash_value, str) or not isinstance(hash_function, str):
+            return None  # clients refuse a file that they cannot verify
         return {
             "version": self.top.get("version"),
             "url": url,
             # Optional in the document; clients read it, and an update that is not said to be required is not.
-            "required": self.top.get("required", False),
-            "hashFunction": self.top.get("hashFunction"),
-            "hashValue": platform.get("hashValue"),
+            "required": self.top.get("required") is True,
+            "hashFunction": hash_function,
+            "hashValue": hash_value,
         }
 
     def payloads(self) -> Iterator[tuple[str, str]]:

@@ -5,8 +5,7 @@ Unknown keys are refused everywhere, so that a mistyped key never silently does 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -21,8 +20,8 @@ BOOLEAN: Schema = {"type": "boolean"}
 NUMBER: Schema = {"type": "number"}
 TRUE: Schema = {"const": True}
 DIGITS: Schema = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^[0-9]+$"}]}
-STRINGS: Schema = {"type": "array", "items": STRING, "minItems": 1}
-MAX_PROBLEMS = 50
+STRINGS: Schema = {"type": "array", "items": STRING}
+CONDITION: Schema = {**STRINGS, "minItems": 1}  # an empty one would never be met
 
 
 def closed(
@@ -132,9 +131,7 @@ UPDATE_LINE: Schema = {
     "type": "array",
     "items": closed(
         {
-            "for": closed(
-                optional={"locales": STRINGS, "channels": STRINGS, "versions": STRINGS, "buildIDs": STRINGS}
-            ),
+            "for": closed(optional=dict.fromkeys(("locales", "channels", "versions", "buildIDs"), CONDITION)),
             "fields": closed(
                 optional={
                     "type": {"enum": ["minor", "major"]},
@@ -231,7 +228,7 @@ SETTINGS = document(
         "settings": mapping(
             closed(
                 {"lastModified": {"type": "integer", "minimum": 0}},
-                {"locales": STRINGS, "channels": STRINGS},
+                {"locales": CONDITION, "channels": CONDITION},
             )
         )
     },
@@ -249,38 +246,56 @@ GUARDIAN = document(
 )
 
 
-@lru_cache(maxsize=64)
-def _validator(key: int) -> Draft202012Validator:
-    return Draft202012Validator(_by_identity[key])
-
-
-_by_identity: dict[int, Mapping[str, Any]] = {}
+# A validator is costly to make; it holds its schema, so that the schema's identity stays its own.
+_VALIDATORS: dict[int, Draft202012Validator] = {}
 
 
 def schema_problems(schema: Mapping[str, Any], value: Any, path: str = "") -> list[Problem]:
-    """Return how `value` breaks `schema`, at most MAX_PROBLEMS, in the order of the document."""
-    key = id(schema)
-    _by_identity.setdefault(key, schema)  # keeps the schema alive, so that its identity stays its own
-    found = []
-    for error in _validator(key).iter_errors(value):
-        found.append(_problem(error, path))
-        if len(found) >= MAX_PROBLEMS:
-            break
+    """Return every way in which `value`, which stands at `path`, breaks one of this module's schemas."""
+    validator = _VALIDATORS.get(id(schema))
+    if validator is None:
+        validator = _VALIDATORS[id(schema)] = Draft202012Validator(schema)
+    try:
+        found = [problem for error in validator.iter_errors(value) for problem in _problems(error, path)]
+    except RecursionError:
+        return [Problem(path, "...", "is nested too deeply.")]
     return sorted(found, key=lambda problem: problem.path)
 
 
-def _problem(error: ValidationError, path: str) -> Problem:
-    steps = [*([path] if path else []), *(str(step) for step in error.absolute_path)]
-    message = str(error.message)
-    if error.validator == "oneOf":
-        choices: Any = error.validator_value
-        keys = " and ".join(item["required"][0] for item in choices)
-        message = f"exactly one of {keys} must be given."
+def _problems(error: ValidationError, start: str) -> Iterator[Problem]:
+    """Translate an error into problems that name the very key, and the way out."""
+    path = ".".join([*([start] if start else []), *(str(step) for step in error.absolute_path)])
+    inside = f"{path}." if path else ""
+    rule: Any = error.validator_value
+    value: Any = error.instance
+    schema: Any = error.schema
+    if error.validator == "required":
+        # The validator reports each missing key by itself, and names it in its message alone.
+        key = str(error.message).split("'")[1]
+        yield Problem(f"{inside}{key}", None, "is missing, but required.")
+    elif error.validator == "additionalProperties":
+        known = sorted(schema["properties"])
+        for key in sorted(value.keys() - set(known)):
+            yield Problem(f"{inside}{key}", value[key], f"is not known here; known are {', '.join(known)}.")
+    elif error.validator == "oneOf":
+        keys = " and ".join(item["required"][0] for item in rule)
+        yield Problem(path, value, f"exactly one of {keys} must be given.")
     elif error.validator in ("pattern", "anyOf"):
-        message = "must be a whole number, or digits in quotes."
-    elif len(message) > 300:
-        message = f"{message[:297]}..."
-    return Problem(".".join(steps), error.instance, message)
+        yield Problem(path, value, "must be a whole number, or digits in quotes.")
+    elif error.validator in ("const", "enum"):
+        choices = rule if error.validator == "enum" else [rule]
+        yield Problem(path, value, f"must be {' or '.join(repr(choice) for choice in choices)}.")
+    else:
+        yield Problem(path, value, _MESSAGES[str(error.validator)].format(rule))
+
+
+_MESSAGES = {
+    "type": "must be of type {}.",
+    "minimum": "must be at least {}.",
+    "minItems": "must have at least {} item.",
+    "minLength": "must have at least {} character.",
+    "maxLength": "must have at most {} characters.",
+}
 
 
 def locale_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:

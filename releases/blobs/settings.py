@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from releases.blobs.base import Blob, RenderContext, Serve, as_dict, as_list, attribute
+from releases.blobs.base import Blob, RenderContext, Serve, as_dict, as_list, attribute, is_printable
 from releases.blobs.errors import Problem
 from releases.blobs.expressions import channel_matches, check_channel
 from releases.blobs.query import UpdateQuery
@@ -50,7 +50,7 @@ class Settings(Blob):
 
 
 def _applies(setting: dict[str, Any], query: UpdateQuery) -> bool:
-    if "lastModified" not in setting:
+    if not is_printable(setting.get("lastModified")):
         return False
     if "locales" in setting and query.locale not in as_list(setting["locales"]):
         return False

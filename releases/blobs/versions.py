@@ -10,6 +10,8 @@ from releases.blobs.errors import BadPin, BadVersion
 
 LOOSE_PRODUCTS = frozenset({"FirefoxVPN", "Guardian"})
 MODERN_UNTIL_MAJOR = 4
+LONGEST_VERSION = 100
+FIRST_LETTER = "A"  # of a prerelease; letters order by code point
 
 _POSTMODERN = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?(?:(a)(\d+))?", re.ASCII)
 _MODERN = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?(?:([a-zA-Z])[a-zA-Z]*(\d+))?", re.ASCII)
@@ -92,7 +94,7 @@ def parse_version(text: str) -> MozVersion | GlobVersion:
         else:
             kind = _POSTMODERN
     found = kind.fullmatch(text)
-    if found is None or len(text) > 100:
+    if found is None or len(text) > LONGEST_VERSION:
         raise BadVersion(text)
     major, minor, patch, letter, number = found.groups()
     numbers = (int(major), int(minor), int(patch or 0))
@@ -102,15 +104,22 @@ def parse_version(text: str) -> MozVersion | GlobVersion:
 
 def _parse_glob(text: str) -> GlobVersion:
     found = _GLOB.fullmatch(text)
-    if found is None or len(text) > 100:
+    if found is None or len(text) > LONGEST_VERSION:
         raise BadVersion(text)
     return GlobVersion(text, tuple(int(number) for number in found.groups() if number is not None))
 
 
-@lru_cache(maxsize=8_192)
 def parse_loose(text: str) -> LooseVersion:
-    """Parse a version of the loose kind; everything is one, though not everything compares."""
-    parts = [part for part in _LOOSE_PART.findall(text[:200]) if part != "."]
+    """Parse a version of the loose kind; everything is one, though not everything compares.
+
+    Of a text longer than any version only the beginning counts, so that the cache stays small whatever clients send.
+    """
+    return _parse_loose(text[:LONGEST_VERSION])
+
+
+@lru_cache(maxsize=8_192)
+def _parse_loose(text: str) -> LooseVersion:
+    parts = [part for part in _LOOSE_PART.findall(text) if part != "."]
     return LooseVersion(text, tuple(int(part) if part.isdigit() else part for part in parts))
 
 
@@ -118,7 +127,7 @@ def parse_loose(text: str) -> LooseVersion:
 def parse_pin(text: str) -> PinVersion:
     """Parse a pin; raise BadPin unless it is `N.` or `N.N.`."""
     found = _PIN.fullmatch(text)
-    if found is None or len(text) > 100:
+    if found is None or len(text) > LONGEST_VERSION:
         raise BadPin(text)
     return PinVersion(tuple(int(number) for number in found.groups() if number is not None))
 

@@ -3,52 +3,83 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from functools import cached_property
+from sys import intern
 from typing import Any, ClassVar
 
-from releases.blobs.base import Blob, RenderContext, Serve, as_dict, as_list, attribute, with_tokens
+from releases.blobs.allowlist import Allowlist
+from releases.blobs.apprelease.prepared import PATCH_KINDS, PREPARED, PreparedLocale, PreparedPatch
+from releases.blobs.base import (
+    Blob,
+    RenderContext,
+    Serve,
+    alias_problem,
+    as_dict,
+    attribute,
+    forbidden_payloads,
+    is_printable,
+    unstorable,
+    with_tokens,
+)
+from releases.blobs.document import Document
 from releases.blobs.errors import BadVersion, Problem
 from releases.blobs.query import UpdateQuery
 from releases.blobs.schemas import APPLICATION, locale_schema, schema_problems
 from releases.blobs.versions import MozVersion, parse_pin, parse_version
 
-PATCH_KINDS = ("complete", "partial")
 LOCALIZED_URLS = frozenset(
     {"detailsURL", "licenseURL", "billboardURL", "openURL", "notificationURL", "alertURL"}
 )
 ANY_BUILD = "*"
+OS_TOKENS = ("OS_FTP", "OS_BOUNCER")
+MOST_SOURCES = 256
+
+Attributes = list[tuple[str, Any]]
 
 
 class AppRelease(Blob):
-    """A release with platforms, locales and patches."""
+    """A release with platforms, locales and patches.
+
+    What can be made of a locale before a client asks is made once and remembered (see `prepared.py`).
+    """
 
     version_key: ClassVar[str] = "appVersion"
     proofs: ClassVar[bool] = False
 
-    # --- Looking things up --------------------------------------------------------------------------------
+    def __init__(self, document: Document) -> None:
+        super().__init__(document)
+        self._token = object()
+        self._build_ids: dict[tuple[str, str], str | None] = {}
+        self._real_names: dict[tuple[str, ...], tuple[str, ...]] = {}
 
-    def resolve(self, platform: str) -> str | None:
-        """Return the platform that `platform` stands for (one hop of aliases), or None when it is not listed."""
-        entry = self.document.platforms.get(platform)
-        if not isinstance(entry, dict):
-            return None
-        alias = entry.get("alias")
-        return alias if isinstance(alias, str) else platform
+    # --- Looking things up (section 6) --------------------------------------------------------------------
+
+    @cached_property
+    def _resolved(self) -> dict[str, str]:
+        """For each listed platform the one that it stands for: itself, or one hop of aliases away."""
+        found = {}
+        for name, entry in self.document.platforms.items():
+            if isinstance(entry, dict):
+                alias = entry.get("alias")
+                found[name] = alias if isinstance(alias, str) else name
+        return found
 
     @cached_property
     def _siblings(self) -> dict[str, tuple[str, ...]]:
         """For each real platform, all names that stand for it."""
         found: dict[str, list[str]] = {}
-        for name in self.document.platforms:
-            target = self.resolve(name)
-            if target is not None:
-                found.setdefault(target, []).append(name)
-        return {target: tuple(names) for target, names in found.items()}
+        for name, real in self._resolved.items():
+            found.setdefault(real, []).append(name)
+        return {real: tuple(names) for real, names in found.items()}
+
+    def resolve(self, platform: str) -> str | None:
+        """Return the platform that `platform` stands for (one hop of aliases), or None when it is not listed."""
+        return self._resolved.get(platform)
 
     def locale_data(self, platform: str, locale: str) -> dict[str, Any] | None:
         """Return the locale's object under the resolved platform, or None."""
-        real = self.resolve(platform)
+        real = self._resolved.get(platform)
         return None if real is None else self.document.locale(real, locale)
 
     def value(self, data: dict[str, Any] | None, key: str) -> Any:
@@ -59,61 +90,122 @@ class AppRelease(Blob):
 
     def build_id(self, platform: str, locale: str) -> str | None:
         """Return the build id for a listed platform and locale, else None."""
-        real = self.resolve(platform)
-        if real is None:
-            return None
+        real = self._resolved.get(platform)
+        return None if real is None else self._build_id(real, locale)
+
+    def _build_id(self, real: str, locale: str) -> str | None:
+        place = (real, locale)
+        if place in self._build_ids:
+            return self._build_ids[place]
         data = self.document.locale(real, locale)
         if data is None:
             return None
-        found = data.get("buildID") or as_dict(self.document.platforms.get(real)).get("buildID")
-        return str(found) if found is not None else None
+        found = self._build_ids[place] = self._build_id_of(real, data)
+        return found
+
+    def _build_id_of(self, real: str, data: dict[str, Any]) -> str | None:
+        """Return a build id as text, however it was written: clients' build ids compare as text (features H30)."""
+        for found in (data.get("buildID"), as_dict(self.document.platforms.get(real)).get("buildID")):
+            if isinstance(found, str) or type(found) is int:
+                return intern(str(found))
+        return None
+
+    def has_build(self, build_id: str | None, names: tuple[str, ...], locale: str) -> bool:
+        """Tell whether this release has this build id for `locale` under any of these platform names."""
+        reals = self._real_names.get(names)
+        if reals is None:
+            if len(self._real_names) >= MOST_SOURCES:
+                self._real_names = {}
+            resolved = (self._resolved.get(name) for name in names)
+            reals = self._real_names[names] = tuple({real for real in resolved if real is not None})
+        return any(self._build_id(real, locale) == build_id for real in reals)
+
+    def _prepared(self, platform: str, locale: str) -> PreparedLocale | None:
+        """Return the locale ready to be served, or None when the release has no such platform or locale."""
+        real = self._resolved.get(platform)
+        if real is None:
+            return None
+        key = (self._token, real, locale)
+        found = PREPARED.get(key)
+        if found is None:
+            data = self.document.locale(real, locale)
+            if data is None:
+                return None
+            patches = {kind: self.patches(data, kind) for kind in PATCH_KINDS}
+            build_id = self._build_id_of(real, data)
+            found = PreparedLocale(data, build_id, patches, self.top.get("hashFunction"), proofs=self.proofs)
+            PREPARED.put(key, found)
+        return found
 
     # --- The serve gate (section 7.1) ---------------------------------------------------------------------
 
     def serve(self, query: UpdateQuery) -> Serve:
         if query.locale is None or query.build_id is None:
             return Serve.NO
-        data = self.locale_data(query.build_target, query.locale)
-        own = self._own_version(data)
-        client = parse_version(query.version)
-        if own is None or not isinstance(client, MozVersion) or client.key > own.key:
+        prepared = self._prepared(query.build_target, query.locale)
+        own = self._own_version(prepared)
+        if own is None:
             return Serve.NO
-        if client.key == own.key:
-            build_id = self.build_id(query.build_target, query.locale)
-            if build_id is None or query.build_id >= build_id:
-                return Serve.NO
+        client = parse_version(query.version)
+        if not isinstance(client, MozVersion) or client.key > own.key:
+            return Serve.NO
+        if client.key == own.key and (
+            prepared is None or prepared.build_id is None or query.build_id >= prepared.build_id
+        ):
+            return Serve.NO
         if query.build_target not in self.document.platforms:
             return Serve.NO
         if query.pin is not None and parse_pin(query.pin).is_exceeded_by(own):
             return Serve.MAYBE
         return Serve.YES
 
-    def _own_version(self, data: dict[str, Any] | None) -> MozVersion | None:
-        text = self.value(data, self.version_key)
+    def _own_version(self, prepared: PreparedLocale | None) -> MozVersion | None:
+        text = self.value(prepared.data if prepared is not None else None, self.version_key)
         try:
             found = parse_version(text) if isinstance(text, str) else None
         except BadVersion:
             return None
         return found if isinstance(found, MozVersion) else None
 
-    # --- Rendering (sections 7.2 to 7.4) ------------------------------------------------------------------
+    # --- The update element (section 7.2) -----------------------------------------------------------------
 
     def inner(self, query: UpdateQuery, context: RenderContext) -> list[str]:
-        locale = query.locale or ""
-        real = self.resolve(query.build_target)
-        data = None if real is None else self.document.locale(real, locale)
-        build_id = self.build_id(query.build_target, locale)
-        if real is None or data is None or build_id is None:
-            return []  # the client's platform or locale is not part of this release
-        values = self.update_line(query, data, build_id, context)
-        line = "".join(f' {name}="{attribute(value)}"' for name, value in values)
-        return [f"    <update{line}>", *self._patch_lines(query, real, data, context), "    </update>"]
+        """Return the update element; nothing when the client's platform or locale is not part of this release.
+
+        Nothing, too, when no patch is left because what clients need is missing from all (a URL, a hash, a
+        token's value): an update without a patch would only be an error to them. Patches that the allow-list
+        forbids do leave an empty element, as on the wire (features H10).
+        """
+        prepared = self._prepared(query.build_target, query.locale or "")
+        if prepared is None or prepared.build_id is None:
+            return []
+        variant = (context.update_type, self.variant(query))
+        line = prepared.lines.get(variant)
+        if line is None:
+            values = self.update_line(query, prepared.data, prepared.build_id, context)
+            text = "".join(f' {name}="{attribute(value)}"' for name, value in values)
+            line = prepared.keep_line(variant, f"    <update{text}>")
+        patches, broken = self._patch_lines(query, prepared, context)
+        if broken and not patches:
+            return []
+        return [line, *patches, "    </update>"]
+
+    def variant(self, query: UpdateQuery) -> Hashable:
+        """Return what the update line depends on besides platform, locale and the rule's update type."""
+        return None
 
     @abstractmethod
     def update_line(
         self, query: UpdateQuery, data: dict[str, Any], build_id: str, context: RenderContext
-    ) -> list[tuple[str, Any]]:
+    ) -> Attributes:
         """Return the attributes of the update element, in the order of the wire."""
+
+    def localized(self, key: str, locale: str) -> str | None:
+        """Return the top's URL `key` for one locale, or None when it is absent or unusable."""
+        found = self.top.get(key)
+        return with_tokens(str(found), {"LOCALE": locale}) if is_printable(found) else None
+
+    # --- Patches (sections 7.3 and 7.4) -------------------------------------------------------------------
 
     @abstractmethod
     def patches(self, data: dict[str, Any], kind: str) -> list[Any]:
@@ -128,76 +220,54 @@ class AppRelease(Blob):
         return {}
 
     def _patch_lines(
-        self, query: UpdateQuery, real: str, data: dict[str, Any], context: RenderContext
-    ) -> list[str]:
+        self, query: UpdateQuery, prepared: PreparedLocale, context: RenderContext
+    ) -> tuple[list[str], bool]:
+        """Return the line of the first usable patch of each kind, and whether some patch is broken."""
         lines = []
+        broken = prepared.broken
         for kind in PATCH_KINDS:
-            for patch in self.patches(data, kind):
-                line = (
-                    self._patch_line(query, real, patch, kind, context) if isinstance(patch, dict) else None
-                )
-                if line is not None:
-                    lines.append(line)
+            for patch in prepared.patches[kind]:
+                source = patch.source
+                if source != ANY_BUILD and not self._came_from(source, query, context):
+                    continue
+                template = patch.file_url or self.template(query, kind, source)
+                made = self._made(patch, template, kind, query) if template is not None else None
+                if made is None:
+                    # A partial that has no template is no error: many releases have none for old ones.
+                    broken = broken or template is not None or kind == "complete"
+                elif context.allowlist.allows(made[0], query.product):
+                    lines.append(_forced(made, kind, patch, context))
                     break
-        return lines
+        return lines, broken
 
-    def _patch_line(
-        self, query: UpdateQuery, real: str, patch: dict[str, Any], kind: str, context: RenderContext
-    ) -> str | None:
-        """Return the line of a patch that this client can use, else None (section 7.3)."""
-        source = patch.get("from")
-        if not isinstance(source, str):
-            return None
-        if source != ANY_BUILD and not self._came_from(source, query, real, context):
-            return None
-        url = self._patch_url(query, real, patch, kind, source, context)
-        if url is None or not context.allowlist.allows(url, query.product):
-            return None
-        line = (
-            f'        <patch type="{kind}" URL="{attribute(url)}"'
-            f' hashFunction="{attribute(self.top.get("hashFunction"))}"'
-            f' hashValue="{attribute(patch.get("hashValue"))}" size="{attribute(patch.get("filesize"))}"'
-        )
-        if self.proofs and patch.get("binTransInclusionProof") is not None:
-            line += f' binTransInclusionProof="{attribute(patch["binTransInclusionProof"])}"'
-        return f"{line}/>"
-
-    def _came_from(self, source: str, query: UpdateQuery, real: str, context: RenderContext) -> bool:
+    def _came_from(self, source: str, query: UpdateQuery, context: RenderContext) -> bool:
         """Tell whether the client runs release `source`: its build id there, under any name of its platform."""
         release = context.release(source)
-        if not isinstance(release, AppRelease) or query.locale is None:
+        real = self._resolved.get(query.build_target)
+        if not isinstance(release, AppRelease) or query.locale is None or real is None:
             return False
-        return any(
-            release.build_id(name, query.locale) == query.build_id
-            for name in (query.build_target, *self._siblings.get(real, ()))
-        )
+        return release.has_build(query.build_id, self._siblings[real], query.locale)
 
-    def _patch_url(
-        self,
-        query: UpdateQuery,
-        real: str,
-        patch: dict[str, Any],
-        kind: str,
-        source: str,
-        context: RenderContext,
-    ) -> str | None:
-        url = patch.get("fileUrl")
-        if not isinstance(url, str) or not url:
-            url = self.template(query, kind, source)
-            if not isinstance(url, str) or not url:
-                return None
-            platform = as_dict(self.document.platforms.get(real))
-            tokens = {"LOCALE": query.locale or ""}
-            for name in ("OS_FTP", "OS_BOUNCER"):
-                if f"%{name}%" in url or f"%{name.lower()}%" in url:
-                    value = platform.get(name)
-                    if not isinstance(value, str):
-                        return None
-                    tokens[name] = value
-            url = with_tokens(url, {**tokens, **self.template_tokens(kind, source)})
-        if context.force is not None and url.startswith(context.special_force_hosts):
-            url += f"{'&' if '?' in url else '?'}force={context.force.value}"
-        return url
+    def _made(
+        self, patch: PreparedPatch, template: str, kind: str, query: UpdateQuery
+    ) -> tuple[str, str] | None:
+        """Return URL and line of a patch for one template, or None when a token of it has no value."""
+        if template in patch.made:
+            return patch.made[template]
+        url = template if patch.file_url is not None else self._filled(template, patch.source, kind, query)
+        patch.made[template] = made = (url, _patch_line(url, kind, patch)) if url is not None else None
+        return made
+
+    def _filled(self, template: str, source: str, kind: str, query: UpdateQuery) -> str | None:
+        platform = as_dict(self.document.platforms.get(self._resolved.get(query.build_target, "")))
+        tokens = {"LOCALE": query.locale or ""}
+        for name in OS_TOKENS:
+            if f"%{name}%" in template or f"%{name.lower()}%" in template:
+                value = platform.get(name)
+                if not isinstance(value, str):
+                    return None
+                tokens[name] = value
+        return with_tokens(template, {**tokens, **self.template_tokens(kind, source)})
 
     # --- What it needs and what may be stored -------------------------------------------------------------
 
@@ -215,26 +285,45 @@ class AppRelease(Blob):
             for number, patch in enumerate(self.patches(data, kind)):
                 url = as_dict(patch).get("fileUrl")
                 if isinstance(url, str):
-                    yield f"platforms.{platform}.locales.{locale}.{kind}s.{number}.fileUrl", url
+                    yield (
+                        f"platforms.{platform}.locales.{locale}.{self.patch_path(kind, number)}.fileUrl",
+                        url,
+                    )
+
+    @abstractmethod
+    def patch_path(self, kind: str, number: int) -> str:
+        """Return where the document keeps patch `number` of one kind, below its locale."""
 
     def own_problems(self) -> list[Problem]:
-        found = []
-        for name, entry in self.document.platforms.items():
-            alias = as_dict(entry).get("alias")
-            if alias is not None and "alias" in as_dict(self.document.platforms.get(alias, {"alias": True})):
-                found.append(
-                    Problem(
-                        f"platforms.{name}.alias",
-                        alias,
-                        "an alias must name a platform of this release that is not an alias itself.",
-                    )
-                )
-        return found
+        platforms = self.document.platforms
+        return [
+            problem
+            for name, entry in platforms.items()
+            for problem in alias_problem(f"platforms.{name}.alias", as_dict(entry).get("alias"), platforms)
+        ]
 
-    def locale_problems(self, platform: str, locale: str, data: Any) -> list[Problem]:
-        """Return what is wrong with one locale's object by itself (schema), for a submission of just that."""
+    def locale_problems(
+        self, platform: str, locale: str, data: Any, allowlist: Allowlist, product: str | None
+    ) -> list[Problem]:
+        """Return everything that forbids storing `data` as one locale, for a submission of just that."""
         path = f"platforms.{platform}.locales.{locale}"
-        return schema_problems(locale_schema(APPLICATION[self.schema_version]), data, path)
+        return (
+            schema_problems(locale_schema(APPLICATION[self.schema_version]), data, path)
+            or unstorable(data, path)
+            or forbidden_payloads(self.locale_payloads(platform, locale, data), allowlist, product)
+        )
+
+
+def _patch_line(url: str, kind: str, patch: PreparedPatch) -> str:
+    return f'        <patch type="{kind}" URL="{attribute(url)}"{patch.tail}'
+
+
+def _forced(made: tuple[str, str], kind: str, patch: PreparedPatch, context: RenderContext) -> str:
+    """Return the patch's line; special hosts are told the force that was honoured (features E11)."""
+    url, line = made
+    if context.force is None or not url.startswith(context.special_force_hosts):
+        return line
+    return _patch_line(f"{url}{'&' if '?' in url else '?'}force={context.force.value}", kind, patch)
 
 
 def _texts(path: str, value: Any) -> Iterator[tuple[str, str]]:
@@ -242,49 +331,3 @@ def _texts(path: str, value: Any) -> Iterator[tuple[str, str]]:
         yield path, value
     for key, inner in as_dict(value).items():
         yield from _texts(f"{path}.{key}", inner)
-
-
-class PairedPatches(AppRelease):
-    """Versions 1 and 2: at most one complete and one partial patch."""
-
-    def patches(self, data: dict[str, Any], kind: str) -> list[Any]:
-        return [data[kind]] if kind in data else []
-
-
-class ListedPatches(AppRelease):
-    """Versions 3 and later: lists of patches."""
-
-    def patches(self, data: dict[str, Any], kind: str) -> list[Any]:
-        return as_list(data.get(f"{kind}s"))
-
-
-class ChannelTemplates(AppRelease):
-    """Versions 1 to 3: one URL template a channel, filled from tables of file names and products."""
-
-    plural_names: ClassVar[bool] = False
-
-    def template(self, query: UpdateQuery, kind: str, source: str) -> str | None:
-        urls = as_dict(self.top.get("fileUrls"))
-        found = urls.get(query.channel, urls.get(query.fallback_channel))
-        return found if isinstance(found, str) else None
-
-    def template_tokens(self, kind: str, source: str) -> dict[str, str]:
-        tokens = {}
-        for token, table in (("FILENAME", "ftpFilenames"), ("PRODUCT", "bouncerProducts")):
-            entry = as_dict(self.top.get(table))
-            value = as_dict(entry.get(f"{kind}s")).get(source) if self.plural_names else entry.get(kind)
-            tokens[token] = value if isinstance(value, str) else ""
-        return tokens
-
-
-class SourceTemplates(ListedPatches):
-    """Versions 4 and later: one URL template for each channel, kind and source release."""
-
-    def template(self, query: UpdateQuery, kind: str, source: str) -> str | None:
-        urls = as_dict(self.top.get("fileUrls"))
-        for channel in (query.channel, query.fallback_channel, "*"):
-            block = urls.get(channel)
-            if block and isinstance(block, dict):
-                found = as_dict(block.get(f"{kind}s")).get(source)
-                return found if isinstance(found, str) else None
-        return None

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from releases.blobs.apprelease.base import (
-    LOCALIZED_URLS,
-    AppRelease,
-    ChannelTemplates,
-    ListedPatches,
-    PairedPatches,
-    SourceTemplates,
-)
-from releases.blobs.base import RenderContext, with_tokens
+from releases.blobs.apprelease.base import LOCALIZED_URLS, AppRelease, Attributes
+from releases.blobs.apprelease.shapes import ChannelTemplates, ListedPatches, PairedPatches, SourceTemplates
+from releases.blobs.base import RenderContext, is_printable
 from releases.blobs.query import UpdateQuery
 from releases.blobs.schemas import APPLICATION
 
@@ -24,9 +18,9 @@ class _SingleLine(AppRelease):
 
     def update_line(
         self, query: UpdateQuery, data: dict[str, Any], build_id: str, context: RenderContext
-    ) -> list[tuple[str, Any]]:
-        tokens = {"LOCALE": query.locale or ""}
-        line: list[tuple[str, Any]] = [
+    ) -> Attributes:
+        locale = query.locale or ""
+        line: Attributes = [
             ("type", context.update_type),
             ("displayVersion", self.value(data, "displayVersion")),
             ("appVersion", self.value(data, "appVersion")),
@@ -34,15 +28,14 @@ class _SingleLine(AppRelease):
             ("buildID", build_id),
         ]
         for key, name in (("detailsUrl", "detailsURL"), ("licenseUrl", "licenseURL")):
-            if key in self.top:
-                line.append((name, with_tokens(str(self.top[key]), tokens)))
+            url = self.localized(key, locale)
+            if url is not None:
+                line.append((name, url))
         if data.get("isOSUpdate") is True:
             line.append(("isOSUpdate", True))
         for name in self.optional:
-            if name in self.top:
-                value = self.top[name]
-                if name in LOCALIZED_URLS:
-                    value = with_tokens(str(value), tokens)
+            value = self.localized(name, locale) if name in LOCALIZED_URLS else self.top.get(name)
+            if is_printable(value):
                 line.append((name, value))
         return line
 

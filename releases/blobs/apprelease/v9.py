@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from typing import Any
 
-from releases.blobs.apprelease.base import LOCALIZED_URLS, SourceTemplates
+from releases.blobs.apprelease.base import LOCALIZED_URLS, Attributes
 from releases.blobs.apprelease.overlap import CONDITIONS, can_both_match
-from releases.blobs.base import RenderContext, as_dict, as_list, with_tokens
+from releases.blobs.apprelease.shapes import SourceTemplates
+from releases.blobs.base import RenderContext, as_dict, as_list, is_printable, with_tokens
 from releases.blobs.errors import Problem
 from releases.blobs.expressions import (
     channel_matches,
     check_channel,
+    check_number,
     check_version,
     compile_string,
     compile_version,
@@ -83,12 +85,21 @@ class AppReleaseV9(SourceTemplates):
                 for name, values in conditions.items()
                 if name in _TESTS
             )
-            groups.append(_Group(tests, tuple(fields.items())))
+            usable = ((name, value) for name, value in fields.items() if _ATTRIBUTE_NAME.fullmatch(name))
+            groups.append(
+                _Group(tests, tuple((name, value) for name, value in usable if is_printable(value)))
+            )
         return tuple(groups)
+
+    def variant(self, query: UpdateQuery) -> Hashable:
+        """Return which groups match, as numbers."""
+        return tuple(
+            number for number, group in enumerate(self._groups) if all(test(query) for test in group.tests)
+        )
 
     def update_line(
         self, query: UpdateQuery, data: dict[str, Any], build_id: str, context: RenderContext
-    ) -> list[tuple[str, Any]]:
+    ) -> Attributes:
         values: dict[str, Any] = {
             "appVersion": self.value(data, "appVersion"),
             "buildID": build_id,
@@ -101,7 +112,7 @@ class AppReleaseV9(SourceTemplates):
         tokens = {"LOCALE": query.locale or ""}
         for name in LOCALIZED_URLS & values.keys():
             values[name] = with_tokens(str(values[name]), tokens)
-        return [(name, values[name]) for name in sorted(values) if _ATTRIBUTE_NAME.fullmatch(name)]
+        return [(name, values[name]) for name in sorted(values)]
 
     def own_problems(self) -> list[Problem]:
         return [*super().own_problems(), *self._condition_problems(), *self._overlap_problems()]
@@ -112,6 +123,7 @@ class AppReleaseV9(SourceTemplates):
             checks: dict[str, Callable[[str], str | None]] = {
                 "channels": check_channel,
                 "versions": lambda text: check_version(text, loose=False),
+                "buildIDs": check_number,
             }
             for condition, check in checks.items():
                 for place, text in enumerate(group["for"].get(condition, [])):

@@ -80,17 +80,6 @@ class Throttled:
     loses: Prepared
 
 
-class _CountingDice:
-    """Always the same number; counts how often it was asked."""
-
-    def __init__(self, number: int) -> None:
-        self.number, self.asked = number, 0
-
-    def __call__(self) -> int:
-        self.asked += 1
-        return self.number
-
-
 class UpdateService:
     """Answers update requests from the keeper's snapshot; hands everything else to `behind`.
 
@@ -170,7 +159,8 @@ class UpdateService:
             found = self._decide(request, snapshot)
             if found is None:
                 # Several dice fell: this answer holds only once.
-                return self._prepare(self._render(request, snapshot, self._dice), request=request)
+                answer, _ = self._render(request, snapshot, self._dice)
+                return self._prepare(answer, request=request)
             if len(key) <= LONGEST_REMEMBERED:
                 if len(newer) >= ANSWERS_REMEMBERED:
                     older, newer = newer, {}
@@ -182,31 +172,29 @@ class UpdateService:
 
     def _decide(self, request: Request, snapshot: Snapshot) -> Prepared | Throttled | None:
         """Return an answer that may be remembered; None when more than one throw of the dice shapes it."""
-        high, low = _CountingDice(99), _CountingDice(0)
-        loses = self._render(request, snapshot, high)
-        if not high.asked:
-            return self._prepare(loses, request=request)
-        wins = self._render(request, snapshot, low)
-        rule = snapshot.index.first(request.query, snapshot.is_listed) if request.query is not None else None
-        if high.asked != 1 or low.asked != 1 or rule is None or rule.background_rate is None:
-            return None
-        if str(rule.rule_id) != loses.rule_id:
+        answer, rates = self._render(request, snapshot, lambda: 99)
+        if not rates:
+            return self._prepare(answer, request=request)
+        wins, same_rates = self._render(request, snapshot, lambda: 0)
+        if len(rates) != 1 or rates != same_rates:
             return None
         return Throttled(
-            rule.background_rate, self._prepare(wins, request=request), self._prepare(loses, request=request)
+            rates[0], self._prepare(wins, request=request), self._prepare(answer, request=request)
         )
 
-    def _render(self, request: Request, snapshot: Snapshot, dice: Dice) -> Answer:
+    def _render(self, request: Request, snapshot: Snapshot, dice: Dice) -> tuple[Answer, tuple[int, ...]]:
+        """Return the answer, and the rates for which the dice were asked."""
         if request.kind is Kind.BAD_ARGUMENT:
             title, detail = request.problem
-            return _problem(400, title, detail)
+            return _problem(400, title, detail), ()
         if request.query is None:
-            return UNKNOWN_UPDATE if request.kind is Kind.UNKNOWN_UPDATE else _not_found()
+            return UNKNOWN_UPDATE if request.kind is Kind.UNKNOWN_UPDATE else _not_found(), ()
         try:
             decision = decide(request.query, snapshot, dice)
-            return (render_xml if request.kind is Kind.XML else render_json)(decision, snapshot)
+            render = render_xml if request.kind is Kind.XML else render_json
+            return render(decision, snapshot), decision.rates
         except ClientError as error:
-            return render_client_error(error)
+            return render_client_error(error), ()
 
     # --- Envelope and signature ---------------------------------------------------------------------------
 

@@ -37,7 +37,7 @@ class Decision:
 
     `query` is the question as it was decided: a superblob's child has its own product. `release` is set when
     something is served; `children` are what a superblob offers. `is_fallback` and `pinned` tell how the
-    release was chosen.
+    release was chosen; `rates` are the background rates for which the dice were asked, children's included.
     """
 
     query: UpdateQuery
@@ -48,6 +48,7 @@ class Decision:
     is_fallback: bool = False
     pinned: bool = False
     children: tuple[Decision, ...] = ()
+    rates: tuple[int, ...] = ()
 
     @property
     def force(self) -> Force | None:
@@ -64,10 +65,16 @@ def decide(query: UpdateQuery, snapshot: Snapshot, dice: Dice) -> Decision:
     decision = _decide_one(query, snapshot, dice)
     if not isinstance(decision.release, Superblob):
         return decision
-    children = tuple(_children(decision.release, decision, snapshot, dice))
+    tried = _children(decision.release, decision, snapshot, dice)
+    children = tuple(child for child in tried if _can_be_spliced(child))
+    rates = (*decision.rates, *(rate for child in tried for rate in child.rates))
     if not children and not decision.release.products:
-        return replace(decision, outcome=Outcome.NO_CHILDREN, release=None)
-    return replace(decision, children=children)
+        return replace(decision, outcome=Outcome.NO_CHILDREN, release=None, rates=rates)
+    return replace(decision, children=children, rates=rates)
+
+
+def _can_be_spliced(child: Decision) -> bool:
+    return child.outcome is Outcome.SERVED and not isinstance(child.release, Superblob)
 
 
 def _decide_one(query: UpdateQuery, snapshot: Snapshot, dice: Dice) -> Decision:
@@ -82,16 +89,19 @@ def _decide_one(query: UpdateQuery, snapshot: Snapshot, dice: Dice) -> Decision:
     if rate is None:
         return Decision(query, Outcome.NO_RATE, rule)
     name: str | None = rule.mapping
-    loses = (
-        query.force is not Force.MAIN
-        and rate < FULL_RATE
-        and (query.force is Force.FALLBACK or dice() >= rate)
-    )
+    loses = False
+    rates: tuple[int, ...] = ()
+    if query.force is not Force.MAIN and rate < FULL_RATE:
+        if query.force is Force.FALLBACK:
+            loses = True
+        else:
+            loses, rates = dice() >= rate, (rate,)
     if loses:
         name = rule.fallback_mapping
     if not name:
-        return Decision(query, Outcome.THROTTLED, rule, is_fallback=True)
-    return _offer(query, snapshot, rule, name, is_fallback=loses)
+        return Decision(query, Outcome.THROTTLED, rule, is_fallback=True, rates=rates)
+    offered = _offer(query, snapshot, rule, name, is_fallback=loses)
+    return replace(offered, rates=rates) if rates else offered
 
 
 def _offer(query: UpdateQuery, snapshot: Snapshot, rule: Rule, name: str, *, is_fallback: bool) -> Decision:
@@ -117,15 +127,13 @@ def _offer(query: UpdateQuery, snapshot: Snapshot, rule: Rule, name: str, *, is_
 
 
 def _children(superblob: Superblob, parent: Decision, snapshot: Snapshot, dice: Dice) -> list[Decision]:
-    """Decide for each product, or take each release, that a superblob names; a superblob in a superblob has none."""
-    children = []
-    for product in superblob.products:
-        child = _decide_one(replace(parent.query, product=product), snapshot, dice)
-        if child.outcome is Outcome.SERVED and not isinstance(child.release, Superblob):
-            children.append(child)
+    """Decide for each product, or take each release, that a superblob names."""
+    children = [
+        _decide_one(replace(parent.query, product=product), snapshot, dice) for product in superblob.products
+    ]
     for name in superblob.blobs:
         release = snapshot.releases.get(name)
-        if release is not None and not isinstance(release.blob, Superblob):
+        if release is not None:
             query = replace(parent.query, product=release.product or parent.query.product)
             children.append(Decision(query, Outcome.SERVED, parent.rule, release.blob, name))
     return children

@@ -1,0 +1,181 @@
+"""Real servers for tests: started on free ports, waited for, and stopped."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+PATIENCE_SECONDS = 30.0
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = PATIENCE_SECONDS) -> float:
+    """Wait until `condition` holds; return how long it took; fail naming `what` when it never does."""
+    started = time.monotonic()
+    while time.monotonic() - started < seconds:
+        if condition():
+            return time.monotonic() - started
+        time.sleep(0.02)
+    pytest.fail(f"{what}: not within {seconds} s")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a server answered over the network."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def fetch(port: int, target: str, timeout: float = 10.0) -> Reply:
+    """GET one target from a server on this machine."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        connection.request("GET", target, headers={"Host": "127.0.0.1"})
+        response = connection.getresponse()
+        return Reply(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+    finally:
+        connection.close()
+
+
+def answers(port: int, target: str = "/__lbheartbeat__") -> bool:
+    """Tell whether a server answers at all."""
+    try:
+        return fetch(port, target, timeout=2.0).status < 500
+    except OSError:
+        return False
+
+
+def environment(database_url: str, **more: str) -> dict[str, str]:
+    """Return the environment of a server process."""
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
+    return {
+        **kept,
+        "DATABASE_URL": database_url,
+        "SECRET_KEY": "for-tests-only-" + "x" * 50,
+        "ALLOWED_HOSTS": "127.0.0.1,localhost",
+        "SECURE_SSL_REDIRECT": "false",
+        "UPDATE_DICE": "0",
+        "LOG_LEVEL": "WARNING",
+        "PYTHONPATH": str(ROOT),
+        **more,
+    }
+
+
+@contextmanager
+def running(
+    command: list[str], env: dict[str, str], port: int, log: Path, **kwargs: object
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server until the block ends; it must answer first."""
+    with log.open("ab") as out:
+        process = subprocess.Popen(command, env=env, cwd=ROOT, stdout=out, stderr=out)
+        try:
+
+            def ready() -> bool:
+                if process.poll() is not None:
+                    pytest.fail(f"{command[0]} ended with {process.returncode}:\n{log.read_text()[-3000:]}")
+                return answers(port)
+
+            wait_until(ready, f"{command[0]} answers")
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def granian(port: int, workers: int = 1, application: str = "releng.updates.wsgi:application") -> list[str]:
+    """Return the command of the production server."""
+    return [
+        str(BIN / "granian"),
+        *("--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", str(workers)),
+        *("--blocking-threads", "2", "--backpressure", "64", "--log-level", "warning", application),
+    ]
+
+
+class PostgreSQL:
+    """A PostgreSQL server of the test's own, which it may stop and start."""
+
+    def __init__(self, folder: Path, binaries: Path) -> None:
+        self.folder, self._binaries, self.port = folder, binaries, free_port()
+        self.url = f"postgres://postgres@127.0.0.1:{self.port}/postgres"
+        self._run("initdb", "-D", f"{folder}/data", "-A", "trust", "-U", "postgres")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._binaries / program), *arguments]
+        if os.getuid() == 0:
+            command = ["runuser", "-u", "postgres", "--", *command]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder} -c fsync=off"
+        self._run(
+            "pg_ctl", "-D", f"{self.folder}/data", "-w", "-l", f"{self.folder}/log", "-o", options, "start"
+        )
+
+    def stop(self) -> None:
+        """Stop it at once, as a crash would."""
+        self._run("pg_ctl", "-D", f"{self.folder}/data", "-m", "immediate", "-w", "stop")
+
+
+@contextmanager
+def own_postgresql() -> Iterator[PostgreSQL]:
+    """Yield a running PostgreSQL of one's own; skip the test where its programs are missing."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        pytest.skip("PostgreSQL's server programs are not installed")
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    try:
+        if os.getuid() == 0:
+            shutil.chown(folder, "postgres")
+        server = PostgreSQL(folder, found[-1].parent)
+        server.start()
+        try:
+            yield server
+        finally:
+            with suppress(subprocess.CalledProcessError):  # the test may have stopped it itself
+                server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def manage(env: dict[str, str], *arguments: str, stdin: str | None = None) -> str:
+    """Run a management command in a process of its own; return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=env,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout

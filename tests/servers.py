@@ -85,20 +85,11 @@ def environment(database_url: str, **more: str) -> dict[str, str]:
 
 
 @contextmanager
-def running(
-    command: list[str], env: dict[str, str], port: int, log: Path, **kwargs: object
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server until the block ends; it must answer first."""
+def started(command: list[str], env: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server until the block ends, without waiting for it."""
     with log.open("ab") as out:
         process = subprocess.Popen(command, env=env, cwd=ROOT, stdout=out, stderr=out)
         try:
-
-            def ready() -> bool:
-                if process.poll() is not None:
-                    pytest.fail(f"{command[0]} ended with {process.returncode}:\n{log.read_text()[-3000:]}")
-                return answers(port)
-
-            wait_until(ready, f"{command[0]} answers")
             yield process
         finally:
             process.terminate()
@@ -107,6 +98,22 @@ def running(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+@contextmanager
+def running(
+    command: list[str], env: dict[str, str], port: int, log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server until the block ends; it must answer first."""
+    with started(command, env, log) as process:
+
+        def ready() -> bool:
+            if process.poll() is not None:
+                pytest.fail(f"{command[0]} ended with {process.returncode}:\n{log.read_text()[-3000:]}")
+            return answers(port)
+
+        wait_until(ready, f"{command[0]} answers")
+        yield process
 
 
 def granian(port: int, workers: int = 1, application: str = "releng.updates.wsgi:application") -> list[str]:

@@ -29,13 +29,13 @@ class Guardian(Blob):
     def render_json(self, query: UpdateQuery, context: RenderContext) -> dict[str, Any] | None:
         platform = as_dict(as_dict(self.top.get("platforms")).get(query.build_target))
         url, hash_value = platform.get("fileUrl"), platform.get("hashValue")
-        hash_function = self.top.get("hashFunction")
+        version, hash_function = self.top.get("version"), self.top.get("hashFunction")
         if not isinstance(url, str) or not context.allowlist.allows(url, query.product):
             return {}
-        if not isinstance(hash_value, str) or not isinstance(hash_function, str):
+        if not all(isinstance(value, str) for value in (version, hash_value, hash_function)):
             return None  # clients refuse a file that they cannot verify
         return {
-            "version": self.top.get("version"),
+            "version": version,
             "url": url,
             # Optional in the document; clients read it, and an update that is not said to be required is not.
             "required": self.top.get("required") is True,

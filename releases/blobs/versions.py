@@ -120,7 +120,7 @@ def parse_loose(text: str) -> LooseVersion:
 @lru_cache(maxsize=8_192)
 def _parse_loose(text: str) -> LooseVersion:
     parts = [part for part in _LOOSE_PART.findall(text) if part != "."]
-    return LooseVersion(text, tuple(int(part) if part.isdigit() else part for part in parts))
+    return LooseVersion(text, tuple(int(part) if part[0] in "0123456789" else part for part in parts))
 
 
 @lru_cache(maxsize=1_024)

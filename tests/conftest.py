@@ -8,9 +8,14 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import TransactionTestCase
+from hypothesis import settings
 
 from history import triggers
 from history.changesets import change_set
+
+# A shared machine may stop a test for longer than any deadline; speed is the benchmarks' business.
+settings.register_profile("shared-machine", deadline=None)
+settings.load_profile("shared-machine")
 
 _empty_tables = TransactionTestCase._fixture_teardown
 

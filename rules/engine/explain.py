@@ -8,7 +8,6 @@ from typing import Any
 
 from releases.blobs.errors import ClientError
 from releases.blobs.query import Force, UpdateQuery
-from releases.blobs.versions import is_loose
 from rules.engine.decide import FULL_RATE, Decision, Dice, Outcome, decide
 from rules.engine.fields import ALL
 from rules.engine.rule import Rule
@@ -65,12 +64,10 @@ def _consider(query: UpdateQuery, snapshot: Snapshot) -> Iterator[Considered]:
 
 
 def _test(rule: Rule, query: UpdateQuery, snapshot: Snapshot) -> Considered:
-    loose = is_loose(query.product)
     for field in ALL:
-        mine, theirs = getattr(rule, field.name), field.of(query)
-        if mine is not None and not field.accepts(mine, theirs, loose):
-            shown = query.channel if field.name == "channel" else theirs
-            return Considered(rule, field.name, mine, shown)
+        mine, theirs = getattr(rule, field.name), getattr(query, field.name)
+        if mine is not None and not field.accepts(mine, theirs, query.product):
+            return Considered(rule, field.name, mine, theirs)
     if rule.whitelist is not None and not snapshot.is_listed(rule.whitelist, query.imei):
         return Considered(rule, "whitelist", rule.whitelist, query.imei)
     return Considered(rule)

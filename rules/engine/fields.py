@@ -1,4 +1,4 @@
-"""How each field of a rule is tested against a query: the one table behind index and explanation."""
+"""How each field of a rule is tested against a query: the one list behind index and explanation (protocol.md 4.2)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from releases.blobs.errors import BadVersion
 from releases.blobs.expressions import (
+    CHANNEL_SEPARATOR,
     channel_matches,
     compile_int,
     compile_list,
@@ -15,76 +16,96 @@ from releases.blobs.expressions import (
     compile_string,
     compile_version,
 )
-from releases.blobs.query import UpdateQuery
-from releases.blobs.versions import parse_for
+from releases.blobs.versions import is_loose, parse_for
+from rules.engine.tables import (
+    AbsentIsEmptyListTable,
+    BuildIDTable,
+    ChannelTable,
+    ExactTable,
+    ListTable,
+    LooseVersionTable,
+    MemoryTable,
+    OSVersionTable,
+    Table,
+    VersionTable,
+)
 
-Value = Any
+Accepts = Callable[[Any, Any, str], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One matching field.
+    """One matching field; rule and query call it by the same name.
 
-    `of` reads the client's value from a query; `accepts(rule's value, client's value, loose)` tests a rule's
-    value that is not null. `exact` fields accept just one client value, `listed` ones just the items of
-    their comma list: for these the index needs no test at all.
+    `accepts(rule's value, client's value, client's product)` tests one rule whose value is not null, and never
+    raises. `table` is the same test for a whole group of rules; `loose_table` stands in for products with loose
+    versions.
     """
 
     name: str
-    of: Callable[[UpdateQuery], Value]
-    accepts: Callable[[Value, Value, bool], bool]
-    exact: bool = False
-    listed: bool = False
+    accepts: Accepts
+    table: type[Table]
+    loose_table: type[Table] | None = None
+
+    def table_for(self, *, loose: bool) -> type[Table]:
+        """Return the kind of table for products with loose versions, or for all others."""
+        return self.loose_table if loose and self.loose_table is not None else self.table
 
 
-def _version(expression: str, text: str, loose: bool) -> bool:  # noqa: FBT001
-    try:
-        version = parse_for(text, loose=loose)
-    except BadVersion:
-        return False
-    return compile_version(expression, loose=loose).matches(version)
-
-
-def _channel(pattern: str, channels: tuple[str, str], loose: bool) -> bool:  # noqa: FBT001
-    return any(channel_matches(pattern, channel) for channel in channels)
-
-
-def _equal(mine: Value, theirs: Value, loose: bool) -> bool:  # noqa: FBT001
+def _equal(mine: Any, theirs: Any, product: str) -> bool:
     return theirs is not None and bool(mine == theirs)
 
 
-def _listed(mine: str, theirs: Value, loose: bool) -> bool:  # noqa: FBT001
+def _channel(mine: str, theirs: str, product: str) -> bool:
+    return channel_matches(mine, theirs) or channel_matches(mine, theirs.split(CHANNEL_SEPARATOR, 1)[0])
+
+
+def _version(mine: str, theirs: str, product: str) -> bool:
+    loose = is_loose(product)
+    try:
+        version = parse_for(theirs, loose=loose)
+    except BadVersion:
+        return False
+    return compile_version(mine, loose=loose).matches(version)
+
+
+def _build_id(mine: str, theirs: str | None, product: str) -> bool:
+    return compile_string(mine).matches(theirs or "")
+
+
+def _memory(mine: str, theirs: int | None, product: str) -> bool:
+    return compile_int(mine).matches(theirs)
+
+
+def _os_version(mine: str, theirs: str | None, product: str) -> bool:
+    return compile_os_version(mine).matches(theirs or "")
+
+
+def _listed(mine: str, theirs: str | None, product: str) -> bool:
     return theirs is not None and compile_list(mine).matches(theirs)
 
 
-PRODUCT = Field("product", lambda query: query.product, _equal, exact=True)
-CHANNEL = Field("channel", lambda query: (query.channel, query.fallback_channel), _channel)
-VERSION = Field("version", lambda query: query.version, _version)
+def _listed_or_absent(mine: str, theirs: str | None, product: str) -> bool:
+    return compile_list(mine).matches(theirs or "")
 
-# What stands before VERSION decides whether a version that cannot be read is the client's error (see BadVersion below).
-BEFORE_VERSION = (
-    Field("build_target", lambda query: query.build_target, _equal, exact=True),
-    Field("header_architecture", lambda query: query.header_architecture, _equal, exact=True),
-    Field("dist_version", lambda query: query.dist_version, _equal, exact=True),
+
+PRODUCT = Field("product", _equal, ExactTable)
+
+# In the order of the reference, in which a version that cannot be read is the client's error as soon as a rule that
+# has passed all fields before must look at it.
+AFTER_PRODUCT = (
+    Field("channel", _channel, ChannelTable),
+    Field("build_target", _equal, ExactTable),
+    Field("header_architecture", _equal, ExactTable),
+    Field("dist_version", _equal, ExactTable),
+    Field("version", _version, VersionTable, LooseVersionTable),
+    Field("build_id", _build_id, BuildIDTable),
+    Field("memory", _memory, MemoryTable),
+    Field("os_version", _os_version, OSVersionTable),
+    Field("instruction_set", _listed, ListTable),
+    Field("distribution", _listed_or_absent, AbsentIsEmptyListTable),
+    Field("locale", _listed_or_absent, AbsentIsEmptyListTable),
+    Field("mig64", _equal, ExactTable),
+    Field("jaws", _equal, ExactTable),
 )
-AFTER_VERSION = (
-    Field(
-        "build_id",
-        lambda query: query.build_id or "",
-        lambda mine, theirs, loose: compile_string(mine).matches(theirs),
-    ),
-    Field(
-        "memory", lambda query: query.memory, lambda mine, theirs, loose: compile_int(mine).matches(theirs)
-    ),
-    Field(
-        "os_version",
-        lambda query: query.os_version or "",
-        lambda mine, theirs, loose: compile_os_version(mine).matches(theirs),
-    ),
-    Field("instruction_set", lambda query: query.instruction_set, _listed, listed=True),
-    Field("distribution", lambda query: query.distribution or "", _listed, listed=True),
-    Field("locale", lambda query: query.locale or "", _listed, listed=True),
-    Field("mig64", lambda query: query.mig64, _equal, exact=True),
-    Field("jaws", lambda query: query.jaws, _equal, exact=True),
-)
-ALL = (PRODUCT, CHANNEL, *BEFORE_VERSION, VERSION, *AFTER_VERSION)
+ALL = (PRODUCT, *AFTER_PRODUCT)

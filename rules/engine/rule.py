@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who is offered what; `None` in a matching field accepts everything (protocol.md section 4)."""
+    """Who is offered what; `None` in a matching field accepts everything (protocol.md section 4).
+
+    `background_rate` is in percent, 0 to 100.
+    """
 
     rule_id: int
     data_version: int
@@ -35,6 +38,47 @@ class Rule:
     comment: str | None = None
 
 
+_INTEGERS = ("rule_id", "data_version", "priority")
+_FLAGS = ("jaws", "mig64")
+_TEXTS = (
+    "mapping",
+    "fallback_mapping",
+    "product",
+    "channel",
+    "version",
+    "build_target",
+    "build_id",
+    "locale",
+    "os_version",
+    "memory",
+    "instruction_set",
+    "distribution",
+    "dist_version",
+    "header_architecture",
+    "whitelist",
+)
+
+
 def decision_order(rule: Rule) -> tuple[int, int]:
     """Sort key: the highest priority first, then the lowest rule id (protocol.md section 4.1)."""
     return (-rule.priority, rule.rule_id)
+
+
+def unusable_field(rule: Rule) -> str | None:
+    """Return the first field whose value is of a type that the field cannot have, or None.
+
+    A database may be filled by others than us, and not every one checks types; such a rule matches nobody.
+    """
+    for name in _TEXTS:
+        value = getattr(rule, name)
+        if value is not None and not isinstance(value, str):
+            return name
+    for name in _INTEGERS:
+        if not isinstance(getattr(rule, name), int):
+            return name
+    for name in _FLAGS:
+        if getattr(rule, name) not in (None, True, False):
+            return name
+    if rule.background_rate is not None and not isinstance(rule.background_rate, int):
+        return "background_rate"
+    return None if isinstance(rule.update_type, str) else "update_type"

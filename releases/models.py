@@ -5,40 +5,57 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MinLengthValidator
 from django.db import models
 from django.db.models import Q
 
 from history.fields import CanonicalJSONField
-from history.models import VersionedModel
 from releases.blobs import BLOB_TYPES, Blob, Document, blob_for
 from releases.blobs.allowlist import Allowlist
 from releases.blobs.document import join
-from releases.validation import PRODUCT_LENGTH, check_path_regex, check_prefix
+from releases.querysets import ReleaseQuerySet, pointing_relations
+from releases.validation import (
+    PRODUCT_LENGTH,
+    CheckedModel,
+    check_host,
+    check_matchable,
+    check_name,
+    check_path_regex,
+    check_prefix,
+    check_products,
+    text_lengths,
+)
 
 NAME_LENGTH = 100
 PLATFORM_LENGTH = 100
 LOCALE_LENGTH = 50
+HOST_LENGTH = 253
+PATH_REGEX_LENGTH = 500
 
 
-class Release(VersionedModel):
+class Release(CheckedModel):
     """A named document that rules point to. Its locales are rows of their own (`ReleasePart`).
 
-    `document` is the document without its locales; `blob()` puts the whole together.
+    `document` is the document without its locales; `blob()` puts the whole together. Written by the verbs of
+    `releases.actions` alone.
     """
 
     history_facets: ClassVar[dict[str, str]] = {"product": "product"}
 
-    name = models.CharField(max_length=NAME_LENGTH, unique=True, validators=[MinLengthValidator(1)])
-    product = models.CharField(max_length=PRODUCT_LENGTH, db_index=True)
+    name = models.CharField(max_length=NAME_LENGTH, unique=True, validators=[check_name])
+    product = models.CharField(max_length=PRODUCT_LENGTH, db_index=True, validators=[check_matchable])
     schema_version = models.PositiveIntegerField(choices=[(version, str(version)) for version in BLOB_TYPES])
     read_only = models.BooleanField(default=False)
     document = CanonicalJSONField()
 
+    objects = models.Manager.from_queryset(ReleaseQuerySet)()
+
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.CheckConstraint(condition=~Q(name=""), name="release_name_not_empty"),
+            models.CheckConstraint(
+                condition=text_lengths({"name": NAME_LENGTH, "product": PRODUCT_LENGTH}),
+                name="release_text_lengths",
+            ),
             models.CheckConstraint(
                 condition=Q(schema_version__in=sorted(BLOB_TYPES)), name="release_schema_version_known"
             ),
@@ -61,8 +78,18 @@ class Release(VersionedModel):
         """Return the document as the engine sees it; raises UnknownSchemaVersion."""
         return blob_for(Document.from_dict(self.blob()))
 
+    def pointers(self) -> list[models.Model]:
+        """Return the rules, pins and whatever else points here, each once."""
+        found: dict[tuple[str, Any], models.Model] = {}
+        for relation in pointing_relations(type(self)):
+            field = relation.field
+            target = getattr(self, field.target_field.attname)
+            for row in relation.related_model._base_manager.filter(**{field.attname: target}).order_by("pk"):
+                found[row._meta.label, row.pk] = row
+        return list(found.values())
 
-class ReleasePart(VersionedModel):
+
+class ReleasePart(CheckedModel):
     """One locale of one platform of an application release."""
 
     history_facets: ClassVar[dict[str, str]] = {"product": "release__product"}
@@ -77,7 +104,8 @@ class ReleasePart(VersionedModel):
         constraints = [
             models.UniqueConstraint(fields=["release", "platform", "locale"], name="release_part_once"),
             models.CheckConstraint(
-                condition=~Q(platform="") & ~Q(locale=""), name="release_part_place_given"
+                condition=text_lengths({"platform": PLATFORM_LENGTH, "locale": LOCALE_LENGTH}),
+                name="release_part_text_lengths",
             ),
             models.CheckConstraint(
                 condition=Q(data_version__gte=1), name="release_part_data_version_positive"
@@ -88,50 +116,74 @@ class ReleasePart(VersionedModel):
         return f"{self.platform} {self.locale}"
 
 
-class AllowedDomain(VersionedModel):
+class AllowedDomain(CheckedModel):
     """A host, or some paths of it, from which payloads of some products may come (protocol.md section 9).
 
     For one host, rows with a `path_regex` are tried in the order of `position`; the first one that matches the
     whole path decides. A row without `path_regex` permits every path, and stands alone.
     """
 
-    host = models.CharField(max_length=253, help_text="Exactly as in the URL, with the port if there is one.")
-    path_regex = models.CharField(max_length=500, blank=True, default="", validators=[check_path_regex])
-    position = models.PositiveIntegerField(default=0)
-    products = CanonicalJSONField(default=list, help_text="A JSON list of product names.")
+    host = models.CharField(
+        max_length=HOST_LENGTH,
+        validators=[check_host],
+        help_text="Exactly as in the URL, with the port if there is one.",
+    )
+    path_regex = models.CharField(
+        max_length=PATH_REGEX_LENGTH,
+        blank=True,
+        default="",
+        validators=[check_path_regex],
+        help_text="What the whole path must match; empty: every path.",
+    )
+    position = models.PositiveIntegerField(
+        default=0, help_text="Of several expressions for one host, the lowest is tried first."
+    )
+    products = CanonicalJSONField(
+        default=list, validators=[check_products], help_text="A JSON list of product names."
+    )
 
     class Meta:
         ordering = ["host", "position", "path_regex"]
-        constraints = [models.UniqueConstraint(fields=["host", "path_regex"], name="allowed_domain_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["host", "path_regex"], name="allowed_domain_once"),
+            models.CheckConstraint(
+                condition=text_lengths({"host": HOST_LENGTH}), name="allowed_domain_text_lengths"
+            ),
+            models.CheckConstraint(
+                condition=Q(data_version__gte=1), name="allowed_domain_data_version_positive"
+            ),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.host}{' ' + self.path_regex if self.path_regex else ''}"
+        return f"{self.host} {self.path_regex}".rstrip()
 
     def clean(self) -> None:
-        if not isinstance(self.products, list) or not all(
-            isinstance(item, str) and item for item in self.products
-        ):
-            raise ValidationError({"products": f"{self.products!r} is not a list of product names."})
         others = AllowedDomain.objects.filter(host=self.host).exclude(pk=self.pk)
-        if (
-            others.filter(path_regex="").exists()
-            if self.path_regex
-            else others.exclude(path_regex="").exists()
-        ):
+        contrary = others.filter(path_regex="") if self.path_regex else others.exclude(path_regex="")
+        if contrary.exists():
             raise ValidationError(
                 {
-                    "path_regex": f"{self.host} has an entry for every path already, or for some; it cannot have both."
+                    "path_regex": f"{self.path_regex!r}: {self.host} has an entry for every path, or entries for "
+                    "some paths; it cannot have both. Change the other one."
                 }
             )
 
 
-class SpecialForceHost(VersionedModel):
+class SpecialForceHost(CheckedModel):
     """A URL prefix whose payload URLs carry the client's `force` on (features E11)."""
 
-    prefix = models.CharField(max_length=253, unique=True, validators=[check_prefix])
+    prefix = models.CharField(max_length=HOST_LENGTH, unique=True, validators=[check_prefix])
 
     class Meta:
         ordering = ["prefix"]
+        constraints = [
+            models.CheckConstraint(
+                condition=text_lengths({"prefix": HOST_LENGTH}), name="special_force_host_text_lengths"
+            ),
+            models.CheckConstraint(
+                condition=Q(data_version__gte=1), name="special_force_host_data_version_positive"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.prefix

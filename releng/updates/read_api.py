@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from django.db.models import F, Q, QuerySet
 from django.http import Http404
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,6 +19,7 @@ from releng.updates.problems import BadArgument, ProblemJSONRenderer, SortedJSON
 from rules.models import EmergencyShutoff, PinnableRelease, Rule
 from rules.wire import WIRE_NAMES, rule_to_wire
 
+PROBLEM_TYPE = "application/problem+json"
 DEFAULT_LIMIT = 10
 MAX_LIMIT = 1_000
 
@@ -80,6 +82,24 @@ def _found(rows: QuerySet[Any], what: str) -> Any:
 
 PRETTY = OpenApiParameter("pretty", bool, description="Indent the document.")
 PRODUCT = OpenApiParameter("product", str, description="Only this product.")
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """A refusal (RFC 9457)."""
+
+    detail = serializers.CharField()
+    status = serializers.IntegerField()
+    title = serializers.CharField(allow_null=True)
+    type = serializers.CharField()
+
+
+def documented(operation_id: str, body: Any, *arguments: OpenApiParameter, missing: bool = True) -> Any:
+    """Describe a read for the schema: its parameters, its body, and how it refuses."""
+    refused = OpenApiResponse(ProblemSerializer)
+    responses = {200: body, (400, PROBLEM_TYPE): refused}
+    if missing:
+        responses[404, PROBLEM_TYPE] = refused
+    return extend_schema(operation_id=operation_id, parameters=list(arguments), responses=responses, auth=[])
 
 
 class RuleSerializer(serializers.Serializer[Any]):
@@ -169,7 +189,7 @@ class RuleList(ReadView):
 
     arguments = frozenset({"product"})
 
-    @extend_schema(parameters=[PRODUCT], responses=RulesSerializer)
+    @documented("v1_rules_list", RulesSerializer, PRODUCT, missing=False)
     def get(self, request: Request) -> Response:
         rows = Rule.objects.order_by("priority", F("version").asc(nulls_first=True), "mapping_id", "pk")
         product = self.argument("product")
@@ -190,7 +210,7 @@ def _rule(id_or_alias: str) -> Rule:
 class RuleDetail(ReadView):
     """One rule, by id or alias."""
 
-    @extend_schema(responses=RuleSerializer)
+    @documented("v1_rules_read", RuleSerializer)
     def get(self, request: Request, id_or_alias: str) -> Response:
         rule = _rule(id_or_alias)
         return _with_version(rule_to_wire(rule), rule.data_version)
@@ -201,9 +221,11 @@ class RuleRevisions(ReadView):
 
     arguments = frozenset({"page", "limit"})
 
-    @extend_schema(
-        parameters=[OpenApiParameter("page", int), OpenApiParameter("limit", int)],
-        responses=RevisionsSerializer,
+    @documented(
+        "v1_rules_revisions",
+        RevisionsSerializer,
+        OpenApiParameter("page", int),
+        OpenApiParameter("limit", int),
     )
     def get(self, request: Request, rule_id: int) -> Response:
         page, limit = self.number("page", 1), min(self.number("limit", DEFAULT_LIMIT), MAX_LIMIT)
@@ -229,9 +251,13 @@ class ReleaseList(ReadView):
 
     arguments = frozenset({"product", "name_prefix", "names_only"})
 
-    @extend_schema(
-        parameters=[PRODUCT, OpenApiParameter("name_prefix", str), OpenApiParameter("names_only", bool)],
-        responses=ReleasesSerializer,
+    @documented(
+        "v1_releases_list",
+        ReleasesSerializer,
+        PRODUCT,
+        OpenApiParameter("name_prefix", str),
+        OpenApiParameter("names_only", bool),
+        missing=False,
     )
     def get(self, request: Request) -> Response:
         rows = Release.objects.order_by("name")
@@ -275,7 +301,7 @@ class ReleaseDetail(ReadView):
 
     arguments = frozenset({"pretty"})
 
-    @extend_schema(parameters=[PRETTY], responses={200: dict})
+    @documented("v1_releases_read", OpenApiTypes.OBJECT, PRETTY)
     def get(self, request: Request, name: str) -> Response:
         release = _found(Release.objects.filter(name=name), f"release {name}")
         return _with_version(release.blob(), release.data_version)
@@ -284,7 +310,7 @@ class ReleaseDetail(ReadView):
 class LocaleDetail(ReadView):
     """One locale of a release; a platform that is an alias shows what it stands for."""
 
-    @extend_schema(responses={200: dict})
+    @documented("v1_releases_locale", OpenApiTypes.OBJECT)
     def get(self, request: Request, name: str, platform: str, locale: str) -> Response:
         release = _found(Release.objects.filter(name=name), f"release {name}")
         entry = release.document.get("platforms", {}).get(platform, {})
@@ -297,7 +323,7 @@ class LocaleDetail(ReadView):
 class ShutoffList(ReadView):
     """All emergency shutoffs."""
 
-    @extend_schema(responses=ShutoffsSerializer)
+    @documented("v1_emergency_shutoff_list", ShutoffsSerializer, missing=False)
     def get(self, request: Request) -> Response:
         rows = list(EmergencyShutoff.objects.values("product", "channel", "comment", "data_version"))
         return Response({"count": len(rows), "shutoffs": rows})
@@ -306,7 +332,7 @@ class ShutoffList(ReadView):
 class ShutoffDetail(ReadView):
     """One emergency shutoff."""
 
-    @extend_schema(responses=ShutoffSerializer)
+    @documented("v1_emergency_shutoff_read", ShutoffSerializer)
     def get(self, request: Request, product: str, channel: str) -> Response:
         rows = EmergencyShutoff.objects.filter(product=product, channel=channel)
         found = _found(
@@ -320,7 +346,7 @@ class PinDetail(ReadView):
 
     arguments = frozenset({"pretty"})
 
-    @extend_schema(parameters=[PRETTY], responses=PinSerializer)
+    @documented("v1_pins_read", PinSerializer, PRETTY)
     def get(self, request: Request, product: str, channel: str, version: str) -> Response:
         rows = PinnableRelease.objects.filter(product=product, channel=channel, version=version)
         columns = ("product", "channel", "version", "mapping", "data_version")

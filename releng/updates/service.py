@@ -38,7 +38,8 @@ Headers = list[tuple[str, str]]
 StartResponse = Callable[..., Any]
 Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
-ANSWERS_REMEMBERED = 8_192
+ANSWERS_REMEMBERED = 32_768
+BODIES_REMEMBERED = 8_192
 LONGEST_REMEMBERED = 1_000  # characters of a request's target
 PROBLEM_TYPE = "application/problem+json"
 
@@ -108,6 +109,7 @@ class UpdateService:
         self._unready: Headers = [*SECURITY_HEADERS, ("Cache-Control", "no-store"), *POLICY]
         self._health = Health(keeper)
         self._remembered: tuple[Snapshot | None, dict[str, Any], dict[str, Any]] = (None, {}, {})
+        self._shared: dict[Any, Prepared] = {}
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -145,6 +147,7 @@ class UpdateService:
         if known is not snapshot:
             newer, older = {}, {}
             self._remembered = (snapshot, newer, older)
+            self._shared = {}
         # Some servers tell the target as it was sent; an encoded slash is only visible there.
         target = environ.get("REQUEST_URI") or environ.get("RAW_URI")
         raw = target is not None
@@ -174,13 +177,21 @@ class UpdateService:
         """Return an answer that may be remembered; None when more than one throw of the dice shapes it."""
         answer, rates = self._render(request, snapshot, lambda: 99)
         if not rates:
-            return self._prepare(answer, request=request)
+            return self._share(answer, request)
         wins, same_rates = self._render(request, snapshot, lambda: 0)
         if len(rates) != 1 or rates != same_rates:
             return None
-        return Throttled(
-            rates[0], self._prepare(wins, request=request), self._prepare(answer, request=request)
-        )
+        return Throttled(rates[0], self._share(wins, request), self._share(answer, request))
+
+    def _share(self, answer: Answer, request: Request) -> Prepared:
+        """Prepare an answer, once for all requests that get the same: far fewer answers than requests are different."""
+        key = (answer, request.kind, request.query.product if request.query is not None else None)
+        found = self._shared.get(key)
+        if found is None:
+            if len(self._shared) >= BODIES_REMEMBERED:
+                self._shared = {}
+            found = self._shared[key] = self._prepare(answer, request=request)
+        return found
 
     def _render(self, request: Request, snapshot: Snapshot, dice: Dice) -> tuple[Answer, tuple[int, ...]]:
         """Return the answer, and the rates for which the dice were asked."""

@@ -1,10 +1,14 @@
 """The public read API."""
 
 import json
+import re
 
 import pytest
+import yaml
+from django.core.management import call_command
 
 from history.changesets import change_set
+from releng.updates.urls import read_api_urls
 from rules.models import Rule
 from tests.updates.client import call
 
@@ -116,3 +120,13 @@ def test_undeclared_argument__anywhere__is_400(get):
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_writing__is_405(get, method):
     assert get("/api/v1/rules", method=method)[0] == 405
+
+
+def test_schema__generated__is_valid_and_has_every_path(tmp_path):
+    file = tmp_path / "schema.yml"
+    call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(file))
+    schema = yaml.safe_load(file.read_text())
+    routes = {"/" + re.sub(r"<\w+:(\w+)>", r"{\1}", str(route.pattern)) for route in read_api_urls}
+    assert routes <= schema["paths"].keys()
+    for path in routes:
+        assert {"200", "400"} <= schema["paths"][path]["get"]["responses"].keys()

@@ -73,5 +73,5 @@ class Command(BaseCommand):
                 self.stdout.write(f"{name}  {item.rejected_by}: {said}")
         self.stdout.write("")
         for step in explanation.steps:
-            self.stdout.write(step)
+            self.stdout.write(step.text)
         self.stdout.write("")

@@ -36,8 +36,9 @@ class Decision:
     """What one client is offered, and by which rule.
 
     `query` is the question as it was decided: a superblob's child has its own product. `release` is set when
-    something is served; `children` are what a superblob offers. `is_fallback` and `pinned` tell how the
-    release was chosen; `rates` are the background rates for which the dice were asked, children's included.
+    something is served; `release_name` also when it was refused. `children` are what a superblob offers.
+    `is_fallback` and `pinned` tell how the release was chosen; `rates` are the background rates for which the dice
+    were asked, children's included.
     """
 
     query: UpdateQuery
@@ -63,67 +64,73 @@ def decide(query: UpdateQuery, snapshot: Snapshot, dice: Dice) -> Decision:
     for a version or pin that cannot be read, and nothing else whatever the snapshot contains.
     """
     decision = _decide_one(query, snapshot, dice)
-    if not isinstance(decision.release, Superblob):
+    superblob = decision.release
+    if not isinstance(superblob, Superblob):
         return decision
-    tried = _children(decision.release, decision, snapshot, dice)
+    tried = _children(superblob, decision, snapshot, dice)
     children = tuple(child for child in tried if _can_be_spliced(child))
-    rates = (*decision.rates, *(rate for child in tried for rate in child.rates))
-    if not children and not decision.release.products:
-        return replace(decision, outcome=Outcome.NO_CHILDREN, release=None, rates=rates)
-    return replace(decision, children=children, rates=rates)
+    is_empty = not children and not superblob.products
+    return replace(
+        decision,
+        outcome=Outcome.NO_CHILDREN if is_empty else Outcome.SERVED,
+        release=None if is_empty else superblob,
+        children=children,
+        rates=(*decision.rates, *(rate for child in tried for rate in child.rates)),
+    )
 
 
 def _can_be_spliced(child: Decision) -> bool:
+    # A superblob inside a superblob offers nothing; so no document can make the decision run in circles.
     return child.outcome is Outcome.SERVED and not isinstance(child.release, Superblob)
 
 
 def _decide_one(query: UpdateQuery, snapshot: Snapshot, dice: Dice) -> Decision:
-    if snapshot.is_shut_off(query):
+    if snapshot.shutoff_for(query) is not None:
         return Decision(query, Outcome.SHUT_OFF)
     rule = snapshot.index.first(query, snapshot.is_listed)
     if rule is None:
         return Decision(query, Outcome.NO_RULE)
     if not rule.mapping:
         return Decision(query, Outcome.NO_MAPPING, rule)
-    rate = rule.background_rate
+    rate, force = rule.background_rate, query.force
     if rate is None:
         return Decision(query, Outcome.NO_RATE, rule)
-    name: str | None = rule.mapping
-    loses = False
     rates: tuple[int, ...] = ()
-    if query.force is not Force.MAIN and rate < FULL_RATE:
-        if query.force is Force.FALLBACK:
+    loses = False
+    if rate < FULL_RATE and force is not Force.MAIN:
+        if force is Force.FALLBACK:
             loses = True
         else:
-            loses, rates = dice() >= rate, (rate,)
-    if loses:
-        name = rule.fallback_mapping
+            rates = (rate,)
+            loses = dice() >= rate
+    name = rule.fallback_mapping if loses else rule.mapping
     if not name:
         return Decision(query, Outcome.THROTTLED, rule, is_fallback=True, rates=rates)
-    offered = _offer(query, snapshot, rule, name, is_fallback=loses)
-    return replace(offered, rates=rates) if rates else offered
+    outcome, release, name, pinned = _offer(query, snapshot, name)
+    return Decision(query, outcome, rule, release, name, loses, pinned, (), rates)
 
 
-def _offer(query: UpdateQuery, snapshot: Snapshot, rule: Rule, name: str, *, is_fallback: bool) -> Decision:
+def _offer(query: UpdateQuery, snapshot: Snapshot, name: str) -> tuple[Outcome, Blob | None, str, bool]:
+    """Ask release `name`, or the one that the client's pin leads to: (outcome, release if served, its name, pinned)."""
     blob = snapshot.blob(name)
-
-    def ended(outcome: Outcome) -> Decision:
-        return Decision(query, outcome, rule, release_name=name, is_fallback=is_fallback)
-
     if blob is None:
-        return ended(Outcome.NO_RELEASE)
+        return Outcome.NO_RELEASE, None, name, False
     answer = blob.serve(query)
+    if answer is Serve.YES:
+        return Outcome.SERVED, blob, name, False
     if answer is Serve.NO:
-        return ended(Outcome.NOT_AN_UPDATE)
-    if answer is Serve.MAYBE and query.pin is not None:
-        # Beyond the client's pin. An unknown pin is ignored: a client must never be stranded by it.
-        pinned_name = snapshot.pins.get((query.product, query.fallback_channel, parse_pin(query.pin).text))
-        pinned = snapshot.blob(pinned_name) if pinned_name is not None else None
-        if pinned is not None:
-            if pinned.serve(query) is Serve.NO:
-                return ended(Outcome.PIN_NOT_AN_UPDATE)
-            return Decision(query, Outcome.SERVED, rule, pinned, pinned_name, is_fallback, pinned=True)
-    return Decision(query, Outcome.SERVED, rule, blob, name, is_fallback)
+        return Outcome.NOT_AN_UPDATE, None, name, False
+    pin = parse_pin(query.pin or "").text
+    pinned_name = snapshot.pins.get((query.product, query.fallback_channel, pin))
+    if pinned_name is None:
+        # A pin that nobody has set is ignored: a client must never be stranded by it.
+        return Outcome.SERVED, blob, name, False
+    pinned = snapshot.blob(pinned_name)
+    if pinned is None:
+        return Outcome.NO_RELEASE, None, pinned_name, True
+    if pinned.serve(query) is Serve.NO:
+        return Outcome.PIN_NOT_AN_UPDATE, None, pinned_name, True
+    return Outcome.SERVED, pinned, pinned_name, True
 
 
 def _children(superblob: Superblob, parent: Decision, snapshot: Snapshot, dice: Dice) -> list[Decision]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
 from releases.blobs import Blob, Whitelist
 from releases.blobs.allowlist import Allowlist
@@ -20,13 +22,26 @@ class Release:
     blob: Blob
 
 
+class Shutoff(NamedTuple):
+    """Updates that are stopped: for a product and channel; there for one build target or locale only, if named."""
+
+    product: str
+    channel: str
+    build_target: str | None = None
+    locale: str | None = None
+
+    def concerns(self, query: UpdateQuery) -> bool:
+        """Tell whether a query of this product and channel is stopped."""
+        return self.build_target in (None, query.build_target) and self.locale in (None, query.locale)
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Rules, releases, shutoffs and pins that belong together, and which change they include (`generation`)."""
 
     index: RuleIndex
     releases: Mapping[str, Release]
-    shutoffs: frozenset[tuple[str, str]]
+    shutoffs: Mapping[tuple[str, str], tuple[Shutoff, ...]]
     pins: Mapping[tuple[str, str, str], str]
     allowlist: Allowlist
     special_force_hosts: tuple[str, ...]
@@ -38,7 +53,7 @@ class Snapshot:
         *,
         rules: Iterable[Rule] | RuleIndex,
         releases: Mapping[str, Release],
-        shutoffs: Iterable[tuple[str, str]] = (),
+        shutoffs: Iterable[tuple[str | None, ...]] = (),
         pins: Mapping[tuple[str, str, str], str] | None = None,
         allowlist: Allowlist | None = None,
         special_force_hosts: Iterable[str] = (),
@@ -46,13 +61,19 @@ class Snapshot:
     ) -> Snapshot:
         """Make a snapshot; an index whose rules have not changed may be handed on as it is.
 
-        `shutoffs` are (product, channel); `pins` map (product, channel, pin) to a release's name.
+        `shutoffs` are Shutoffs, or their plain values; `pins` map (product, channel, pin) to a release's name. What
+        is handed in is copied (but for the releases themselves, which never change).
         """
+        stopped: dict[tuple[str, str], tuple[Shutoff, ...]] = {}
+        for row in shutoffs:
+            shutoff = Shutoff._make((*row, None, None)[: len(Shutoff._fields)])
+            place = (shutoff.product, shutoff.channel)
+            stopped[place] = (*stopped.get(place, ()), shutoff)
         return cls(
             index=rules if isinstance(rules, RuleIndex) else RuleIndex(rules),
-            releases=releases,
-            shutoffs=frozenset(shutoffs),
-            pins=pins or {},
+            releases=MappingProxyType(dict(releases)),
+            shutoffs=MappingProxyType(stopped),
+            pins=MappingProxyType(dict(pins or {})),
             allowlist=allowlist or Allowlist({}),
             special_force_hosts=tuple(special_force_hosts),
             generation=generation,
@@ -63,12 +84,15 @@ class Snapshot:
         release = self.releases.get(name)
         return release.blob if release is not None else None
 
-    def is_shut_off(self, query: UpdateQuery) -> bool:
-        """Tell whether updates are stopped for the query's product and channel (protocol.md section 3)."""
-        return bool(self.shutoffs) and (
-            (query.product, query.channel) in self.shutoffs
-            or (query.product, query.fallback_channel) in self.shutoffs
-        )
+    def shutoff_for(self, query: UpdateQuery) -> Shutoff | None:
+        """Return what stops updates for the query, if anything does (protocol.md section 3)."""
+        if not self.shutoffs:
+            return None
+        for channel in (query.channel, query.fallback_channel):
+            for shutoff in self.shutoffs.get((query.product, channel), ()):
+                if shutoff.concerns(query):
+                    return shutoff
+        return None
 
     def is_listed(self, name: str, imei: str | None) -> bool:
         """Tell whether whitelist `name` lists `imei`; a missing or broken list lists nobody."""

@@ -134,7 +134,7 @@ class ChannelTable(Table):
 
 
 class Order:
-    """Comparisons (`=`, `>`, `>=`, `<`, `<=`) with operands that have one order: two binary searches find all that hold."""
+    """Comparisons (`=`, `>`, `>=`, `<`, `<=`) of things that have an order: two binary searches find all that hold."""
 
     __slots__ = ("_above", "_above_at", "_below", "_below_at", "_equal")
 
@@ -189,7 +189,9 @@ class MemoryTable(Table):
     def __init__(self, expressions: Expressions, indifferent: int) -> None:
         super().__init__(expressions, indifferent)
         compiled = ((compile_int(text), bits) for text, bits in expressions.items())
-        self._order = Order((found.operator, found.operand, bits) for found, bits in compiled if found.operator)
+        self._order = Order(
+            (found.operator, found.operand, bits) for found, bits in compiled if found.operator
+        )
 
     def _among_asking(self, value: int | None) -> int:
         return self.asking if value is None else self._order.accepting(value)

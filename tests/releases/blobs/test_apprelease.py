@@ -488,6 +488,12 @@ def test_version_1__special_cases__rewrite_what_old_clients_see(client, expected
     assert 'version="10.0" extensionVersion="10.0"' in usual
 
 
+def test_version_1__special_cases__one_client_does_not_see_what_another_was_told():
+    release = blob(old(1, oldVersionSpecialCases=True))
+    for client in ("2.0", "3.0", "2.0"):
+        assert f'version="{client}" buildID' in release.render(query(version=client), context())[0]
+
+
 def test_gate__version_1__looks_at_extv():
     assert blob(old(1, appv="1.0")).serve(query()) is Serve.YES
     assert blob(old(1, extv="1.0")).serve(query()) is Serve.NO

@@ -142,6 +142,8 @@ def test_groups__any_two__overlap_when_some_client_meets_both(one, other):
         ("versions", "<60.0", ">=60.0", False),
         ("versions", "<60.0", ">=60.0a1", True),
         ("versions", "<=60.0", ">60.0", False),
+        ("versions", ">60.0", "<60.0.1", True),  # 60.0.1a1
+        ("versions", ">60.0", "<=60.0.0", False),
         ("versions", "60.*", "<60.0", True),
         ("versions", "60.*", "61.0", False),
         ("versions", "<80.0,>90.0", "85.0", False),

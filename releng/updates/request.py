@@ -5,15 +5,26 @@ Pure Python. Never raises, whatever bytes come; costs a few microseconds.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from releases.blobs.query import Force, UpdateQuery
 
 METHODS = ("GET", "HEAD", "OPTIONS")
-LONGEST_NUMBER = 18
+
+# A number has at most so many digits; more make reading it slow.
+LONGEST_NUMBER = 1_000
+# What clients have many of in common (operating systems, capabilities) is read once; longer texts are not kept.
+TEXTS_REMEMBERED = 2_048
+LONGEST_REMEMBERED = 200  # characters
+
+ESR_PRE = "esrpre"
+Arguments = dict[str, str]
+# Instruction set, memory in MiB, whether the JAWS screen reader runs; None is unknown.
+Capabilities = tuple[str | None, int | None, bool | None]
 
 
 class Kind(Enum):
@@ -39,29 +50,21 @@ class Request:
 _UNKNOWN_UPDATE = Request(Kind.UNKNOWN_UPDATE)
 _NOT_OURS = Request(Kind.NOT_OURS)
 _BAD_METHOD = Request(Kind.BAD_METHOD)
-
-_BASE = ("product", "version", "build_id", "build_target", "locale", "channel")
-_SYSTEM = (*_BASE, "os_version")
-_DISTRIBUTION = ("distribution", "dist_version")
-_XML_FIELDS: dict[str, tuple[str, ...]] = {
-    "1": _BASE,
-    "2": _SYSTEM,
-    "3": (*_SYSTEM, *_DISTRIBUTION),
-    "4": (*_SYSTEM, *_DISTRIBUTION, "platform_version"),
-    "5": (*_SYSTEM, *_DISTRIBUTION, "imei"),
-    "6": (*_SYSTEM, "capabilities", *_DISTRIBUTION),
-}
-_JSON_FIELDS: dict[str, tuple[str, ...]] = {
-    "1": ("product", "version", "build_target", "channel"),
-    "2": ("product", "version", "build_target", "channel", "os_version"),
-}
-_XML_ARGUMENTS = frozenset({"avast", "force", "mig64", "pin"})
-_ARGUMENTS: dict[tuple[str, str], frozenset[str]] = {
-    **{("update", number): _XML_ARGUMENTS for number in _XML_FIELDS},
-    ("update", "2"): _XML_ARGUMENTS - {"pin"},
-    **{("json", number): frozenset({"force"}) for number in _JSON_FIELDS},
-}
 _FORCES = {force.value: force for force in Force}
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """One row of protocol.md section 1: `length` path fields, then `last`; `arguments` may follow.
+
+    `read` makes the query from the fields' values, the arguments and the User-Agent header.
+    """
+
+    kind: Kind
+    length: int
+    last: str
+    arguments: frozenset[str]
+    read: Callable[[list[str], Arguments, str], UpdateQuery]
 
 
 def parse_request(
@@ -69,95 +72,177 @@ def parse_request(
 ) -> Request:
     """Parse one request.
 
-    `path` is the path as the client sent it (`raw`), or already decoded by the server as WSGI prescribes
-    (each byte one character). `query_string` is always as sent.
+    `path` is the path as the client sent it (`raw`: WSGI servers tell it as RAW_URI or REQUEST_URI), or already
+    decoded (PATH_INFO; then an encoded slash cannot be told from a real one). `query_string` is always as sent. All
+    are "native strings" of WSGI: each byte one character.
     """
     segments = path.split("/")
+    has_encoded_slash = False
+    if raw and "%" in path:
+        for number, text in enumerate(segments):
+            if "%" in text:
+                segments[number] = text = _decoded(text)
+                has_encoded_slash = has_encoded_slash or "/" in text
+    if not path.isascii():
+        segments = [_folded(text) for text in segments]
     # ['', 'update', '6', ..., 'update.xml']
-    if len(segments) > 3 and segments[0] == "":
-        family, number, last = segments[1], segments[2], segments[-1]
-        fields: tuple[str, ...] | None = None
-        if family == "update" and last == "update.xml":
-            fields = _XML_FIELDS.get(number)
-        elif family == "json" and last == "update.json":
-            fields = _JSON_FIELDS.get(number)
-        if fields is not None and len(segments) == len(fields) + 4:
-            values = _values(segments[3:-1], raw=raw)
-            if values is not None:
-                if method not in METHODS:
-                    return _BAD_METHOD
-                return _route(
-                    family, number, dict(zip(fields, values, strict=True)), query_string, user_agent
-                )
-    return _UNKNOWN_UPDATE if path.startswith("/update") else _NOT_OURS
-
-
-def _values(segments: list[str], *, raw: bool) -> list[str] | None:
-    """Decode path segments; None where one is empty or holds an encoded slash."""
-    values = []
-    for segment in segments:
-        if raw and "%" in segment:
-            value = _text(unquote_to_bytes(segment))
-            if "/" in value:
-                return None
-        elif segment.isascii():
-            value = segment
-        else:
-            value = _text(segment.encode("latin-1", "replace"))
-        if not value:
-            return None
-        values.append(value)
-    return values
-
-
-def _text(raw: bytes) -> str:
-    """Read UTF-8, each character outside ASCII as one `?`."""
-    if raw.isascii():
-        return raw.decode("ascii")
-    return _ascii(raw.decode("utf-8", "replace"))
-
-
-def _ascii(text: str) -> str:
-    return text if text.isascii() else text.encode("ascii", "replace").decode("ascii")
-
-
-def _route(family: str, number: str, fields: dict[str, Any], query_string: str, user_agent: str) -> Request:
+    route = _ROUTES.get((segments[1], segments[2])) if len(segments) > 3 else None
+    if (
+        route is None
+        or len(segments) != route.length + 4
+        or segments[-1] != route.last
+        or "" in segments[1:]
+        or segments[0]
+        or has_encoded_slash
+    ):
+        return _UNKNOWN_UPDATE if "/".join(segments[:2]).startswith("/update") else _NOT_OURS
+    if method not in METHODS:
+        return _BAD_METHOD
     arguments = _arguments(query_string) if query_string else {}
-    allowed = _ARGUMENTS[family, number]
-    if not arguments.keys() <= allowed:
-        undeclared = sorted(arguments.keys() - allowed)
+    if not arguments.keys() <= route.arguments:
+        undeclared = ", ".join(sorted(arguments.keys() - route.arguments))
         return Request(
-            Kind.BAD_ARGUMENT, problem=(None, f"Extra query parameter(s) {', '.join(undeclared)} not in spec")
+            Kind.BAD_ARGUMENT, problem=(None, f"Extra query parameter(s) {undeclared} not in spec")
         )
     if arguments.get("pin") == "":
         return Request(Kind.BAD_ARGUMENT, problem=("Bad Request", "'' is too short"))
-    force = _FORCES.get(_repaired_force(arguments["force"])) if "force" in arguments else None
-    if family == "json":
-        return Request(Kind.JSON, UpdateQuery(force=force, **fields))
-    if number == "1":
-        fields["os_version"] = ""
-    elif number == "3" and fields["version"].endswith("esrpre") and len(fields["version"]) > len("esrpre"):
-        fields["version"] = fields["version"][: -len("esrpre")]
-    fields.pop("platform_version", None)
-    fields["locale"] = fields["locale"].replace("x86 ", "")
-    capabilities = _capabilities(fields.pop("capabilities")) if number == "6" else ("", None, None)
-    is_ppc = fields["build_target"].startswith("Darwin") and "PPC" in user_agent
-    return Request(
-        Kind.XML,
-        UpdateQuery(
-            **fields,
-            instruction_set=capabilities[0],
-            memory=capabilities[1],
-            jaws=capabilities[2],
-            header_architecture="PPC" if is_ppc else "Intel",
-            mig64=arguments["mig64"] == "1" if "mig64" in arguments else None,
-            force=force,
-            pin=arguments.get("pin"),
-        ),
+    return Request(route.kind, route.read(segments[3:-1], arguments, user_agent))
+
+
+# --- Routes -----------------------------------------------------------------------------------------------
+
+
+def _read_xml(
+    values: list[str],
+    arguments: Arguments,
+    user_agent: str,
+    *,
+    os_version: str | None = None,
+    distribution: str | None = None,
+    dist_version: str | None = None,
+    capabilities: Capabilities = ("", None, None),
+    imei: str | None = None,
+) -> UpdateQuery:
+    """Make the query from the six fields that all XML routes begin with, and what the route has besides."""
+    product, version, build_id, build_target, locale, channel = values[:6]
+    instruction_set, memory, jaws = capabilities
+    is_ppc = "PPC" in user_agent and build_target.startswith("Darwin")
+    return UpdateQuery(
+        product,
+        version,
+        channel,
+        build_target,
+        build_id,
+        locale.replace("x86 ", ""),
+        os_version if os_version is not None else values[6],
+        "PPC" if is_ppc else "Intel",
+        distribution,
+        dist_version,
+        instruction_set,
+        memory,
+        jaws,
+        arguments["mig64"] == "1" if "mig64" in arguments else None,
+        imei,
+        _force(arguments),
+        arguments.get("pin"),
     )
 
 
-def _arguments(query_string: str) -> dict[str, str]:
+def _read_1(values: list[str], arguments: Arguments, user_agent: str) -> UpdateQuery:
+    return _read_xml(values, arguments, user_agent, os_version="")
+
+
+def _read_2(values: list[str], arguments: Arguments, user_agent: str) -> UpdateQuery:
+    return _read_xml(values, arguments, user_agent)
+
+
+def _read_3(values: list[str], arguments: Arguments, user_agent: str) -> UpdateQuery:
+    # Some old clients of the extended support channel stick a suffix to their version.
+    version = values[1].removesuffix(ESR_PRE)
+    if version:
+        values[1] = version
+    return _read_4(values, arguments, user_agent)
+
+
+def _read_4(values: list[str], arguments: Arguments, user_agent: str) -> UpdateQuery:
+    """Read a route with a distribution; the platform version of query 4 plays no part."""
+    return _read_xml(values, arguments, user_agent, distribution=values[7], dist_version=values[8])
+
+
+def _read_5(values: list[str], arguments: Arguments, user_agent: str) -> UpdateQuery:
+    return _read_xml(
+        values, arguments, user_agent, distribution=values[7], dist_version=values[8], imei=values[9]
+    )
+
+
+def _read_6(values: list[str], arguments: Arguments, user_agent: str) -> UpdateQuery:
+    text = values[7]
+    capabilities = _known_capabilities(text) if len(text) <= LONGEST_REMEMBERED else _capabilities(text)
+    return _read_xml(
+        values,
+        arguments,
+        user_agent,
+        distribution=values[8],
+        dist_version=values[9],
+        capabilities=capabilities,
+    )
+
+
+def _read_json(values: list[str], arguments: Arguments, user_agent: str) -> UpdateQuery:
+    product, version, build_target, channel, *rest = values
+    return UpdateQuery(
+        product,
+        version,
+        channel,
+        build_target,
+        os_version=rest[0] if rest else None,
+        force=_force(arguments),
+    )
+
+
+_PINNED = frozenset({"avast", "force", "mig64", "pin"})
+_UNPINNED = _PINNED - {"pin"}
+_FORCED = frozenset({"force"})
+_ROUTES: dict[tuple[str, str], _Route] = {
+    ("update", "1"): _Route(Kind.XML, 6, "update.xml", _PINNED, _read_1),
+    ("update", "2"): _Route(Kind.XML, 7, "update.xml", _UNPINNED, _read_2),
+    ("update", "3"): _Route(Kind.XML, 9, "update.xml", _PINNED, _read_3),
+    ("update", "4"): _Route(Kind.XML, 10, "update.xml", _PINNED, _read_4),
+    ("update", "5"): _Route(Kind.XML, 10, "update.xml", _PINNED, _read_5),
+    ("update", "6"): _Route(Kind.XML, 10, "update.xml", _PINNED, _read_6),
+    ("json", "1"): _Route(Kind.JSON, 4, "update.json", _FORCED, _read_json),
+    ("json", "2"): _Route(Kind.JSON, 5, "update.json", _FORCED, _read_json),
+}
+
+
+# --- Texts ------------------------------------------------------------------------------------------------
+
+
+def _decoded(text: str) -> str:
+    """Undo percent-encoding; each character outside ASCII becomes `?`."""
+    return _known_decoded(text) if len(text) <= LONGEST_REMEMBERED else _decode(text)
+
+
+def _decode(text: str) -> str:
+    return _utf8_as_ascii(unquote_to_bytes(text.encode("latin-1", "replace")))
+
+
+def _folded(text: str) -> str:
+    """Return a native string of WSGI with each character outside ASCII as one `?`."""
+    return text if text.isascii() else _utf8_as_ascii(text.encode("latin-1", "replace"))
+
+
+def _utf8_as_ascii(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace").encode("ascii", "replace").decode("ascii")
+
+
+_known_decoded = lru_cache(maxsize=TEXTS_REMEMBERED)(_decode)
+
+
+# --- Arguments --------------------------------------------------------------------------------------------
+
+
+def _arguments(query_string: str) -> Arguments:
     """Read `name=value` pairs; the last one of a name counts."""
     arguments = {}
     for pair in query_string.split("&"):
@@ -168,42 +253,43 @@ def _arguments(query_string: str) -> dict[str, str]:
 
 
 def _argument_text(text: str) -> str:
-    if "+" in text:
-        text = text.replace("+", " ")
-    if "%" in text:
-        return _text(unquote_to_bytes(text))
-    return _ascii(text)
+    text = text.replace("+", " ")
+    return _decode(text) if "%" in text else _folded(text)
 
 
-def _repaired_force(text: str) -> str:
-    """An antivirus product appends `?avast=1` to whatever argument stands last."""
-    if "avast" not in text:
-        return text
-    return text.split("?", 1)[0] if "?" in text else text.split("%3F", 1)[0]
+def _force(arguments: Arguments) -> Force | None:
+    """Read `force`, from which what an antivirus product appended (`?avast=1`) is cut off first."""
+    text = arguments.get("force")
+    if text is None:
+        return None
+    if "avast" in text:
+        text = text.split("?" if "?" in text else "%3F", 1)[0]
+    return _FORCES.get(text)
 
 
-def _capabilities(text: str) -> tuple[str | None, int | None, bool | None]:
-    """Read instruction set, memory in MiB, and whether the JAWS screen reader runs; None is unknown."""
+# --- Capabilities -----------------------------------------------------------------------------------------
+
+
+def _capabilities(text: str) -> Capabilities:
     if text.startswith("ISET:"):
         found = {}
         for piece in text.split(","):
             key, colon, value = piece.partition(":")
             if colon:
                 found[key] = value
-        jaws = _number(found["JAWS"]) if "JAWS" in found else None
-        return (
-            found.get("ISET"),
-            _number(found["MEM"]) if "MEM" in found else None,
-            None if jaws is None else bool(jaws),
-        )
-    pieces = text.split(",")
-    if len(pieces) > 2:
+        jaws = _number(found.get("JAWS"))
+        return found["ISET"], _number(found.get("MEM")), None if jaws is None else bool(jaws)
+    instruction_set, *rest = text.split(",")
+    if len(rest) > 1:
         return None, None, None
-    return pieces[0], _number(pieces[1]) if len(pieces) == 2 else None, None
+    return instruction_set, _number(rest[0]) if rest else None, None
 
 
-def _number(text: str) -> int | None:
-    if len(text) > LONGEST_NUMBER:
+_known_capabilities = lru_cache(maxsize=TEXTS_REMEMBERED)(_capabilities)
+
+
+def _number(text: str | None) -> int | None:
+    if text is None or len(text) > LONGEST_NUMBER:
         return None
     try:
         return int(text)

@@ -76,15 +76,15 @@ class _Group:
             if expressions:
                 table = field.table_for(loose=loose)(expressions, indifferent)
                 # What is needed for a value seen before lies ready: this is the hottest loop of all.
-                self._tables.append((attrgetter(field.name), table.known, table))
+                self._tables.append((attrgetter(field.name), table.known, table.otherwise, table))
         self._whitelists = _distinct(rules, "whitelist")
         self._whitelists.pop(None, None)
 
     def first(self, query: UpdateQuery, is_listed: IsListed) -> Rule | None:
         mask = self._all
-        for value_of, known, table in self._tables:
+        for value_of, known, otherwise, table in self._tables:
             value = value_of(query)
-            accepting = known.get(value)
+            accepting = known.get(value, otherwise)
             if accepting is None:
                 if not mask & table.asking:
                     continue  # no rule that is left looks at this field

@@ -33,23 +33,38 @@ VALUES_REMEMBERED = 1_024
 LONGEST_REMEMBERED = 200  # characters
 
 
-class Table(ABC):
+class Table:
     """One field of a group of rules.
 
-    `asking` are the rules that look at the field; all others are indifferent, and in every answer. `known` holds the
-    answers for values seen before: whoever asks looks there first, then calls `accepting`.
+    `asking` are the rules that look at the field; all others are indifferent, and in every answer. `known` holds
+    answers by value; whoever asks looks there first. What is not there is answered by `otherwise`, or, where that is
+    None, by `accepting`.
     """
 
-    __slots__ = ("asking", "indifferent", "known")
+    __slots__ = ("asking", "indifferent", "known", "otherwise")
 
     def __init__(self, expressions: Expressions, indifferent: int) -> None:
         """`expressions` maps each distinct text of the field to the rules that have it."""
         self.indifferent = indifferent
         self.asking = reduce(or_, expressions.values(), 0)
         self.known: dict[Any, int] = {}
+        self.otherwise: int | None = indifferent
 
     def accepting(self, value: Any) -> int:
         """Return the rules that accept a client's value."""
+        return self.known.get(value, self.indifferent)
+
+
+class ComputedTable(Table, ABC):
+    """A table that works out the answer for a new value, and remembers it for a while."""
+
+    __slots__ = ()
+
+    def __init__(self, expressions: Expressions, indifferent: int) -> None:
+        super().__init__(expressions, indifferent)
+        self.otherwise = None
+
+    def accepting(self, value: Any) -> int:
         found = self.indifferent | self._among_asking(value)
         if not isinstance(value, str) or len(value) <= LONGEST_REMEMBERED:
             if len(self.known) >= VALUES_REMEMBERED:
@@ -62,19 +77,7 @@ class Table(ABC):
         """Return those of the asking rules that accept `value`."""
 
 
-class _CompleteTable(Table):
-    """All values that any rule accepts are known from the start; no other need be remembered."""
-
-    __slots__ = ()
-
-    def accepting(self, value: Any) -> int:
-        return self.known.get(value, self.indifferent)
-
-    def _among_asking(self, value: Any) -> int:
-        return self.known.get(value, 0)
-
-
-class ExactTable(_CompleteTable):
+class ExactTable(Table):
     """The client's value must be the rule's; an absent or unknown one never is."""
 
     __slots__ = ()
@@ -84,7 +87,7 @@ class ExactTable(_CompleteTable):
         self.known = {value: bits | indifferent for value, bits in expressions.items()}
 
 
-class ListTable(_CompleteTable):
+class ListTable(Table):
     """The client's value must be an item of the rule's comma list; an unknown one never is."""
 
     __slots__ = ()
@@ -106,7 +109,7 @@ class AbsentIsEmptyListTable(ListTable):
         self.known[None] = self.known.get("", indifferent)
 
 
-class ChannelTable(Table):
+class ChannelTable(ComputedTable):
     """Exact channels and prefixes, for the client's channel and for what stands before its partner suffix."""
 
     __slots__ = ("_exact", "_lengths", "_prefixes")
@@ -167,7 +170,7 @@ class Order:
         )
 
 
-class BuildIDTable(Table):
+class BuildIDTable(ComputedTable):
     """Build ids compare as texts; an absent one is the empty text."""
 
     __slots__ = ("_order",)
@@ -181,7 +184,7 @@ class BuildIDTable(Table):
         return self._order.accepting(value or "")
 
 
-class MemoryTable(Table):
+class MemoryTable(ComputedTable):
     """Memory compares as a number; an unknown amount passes every rule."""
 
     __slots__ = ("_order",)
@@ -197,7 +200,7 @@ class MemoryTable(Table):
         return self.asking if value is None else self._order.accepting(value)
 
 
-class OSVersionTable(Table):
+class OSVersionTable(ComputedTable):
     """Parts that must occur in the client's operating system."""
 
     __slots__ = ("_several", "_single")
@@ -223,7 +226,7 @@ class OSVersionTable(Table):
         return found
 
 
-class VersionTable(Table):
+class VersionTable(ComputedTable):
     """Versions of Mozilla's kinds; `accepting` raises BadVersion for a client's text that is none."""
 
     __slots__ = ("_covered", "_globs", "_order")
@@ -253,7 +256,7 @@ class VersionTable(Table):
         return self._order.accepting(key) | self._globs.get(key[:1], 0) | self._globs.get(key[:2], 0)
 
 
-class LooseVersionTable(Table):
+class LooseVersionTable(ComputedTable):
     """Loose versions. They have no one order (a number does not compare with text), so each expression is tested."""
 
     __slots__ = ("_compiled",)

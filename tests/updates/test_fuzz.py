@@ -197,8 +197,8 @@ def fill_with_junk(rng):
         for field in rng.sample(fields, rng.randrange(3)):
             setattr(rule, field, rng.choice(JUNK_EXPRESSIONS)[:20])
         rule.save()
-    for version in ("1.", "x", ""):
-        PinnableRelease(product="Junk", channel="release", version=version, mapping_id=names[0]).save()
+    # The database itself refuses pins of another form.
+    PinnableRelease(product="Junk", channel="release", version="1.", mapping_id=names[0]).save()
 
 
 @pytest.fixture

@@ -57,6 +57,7 @@ def database():
 def service(database, tmp_path):
     port = free_port()
     with running(granian(port, WORKERS), environment(database.url), port, tmp_path / "log"):
+        wait_until(lambda: is_open(port), "every worker has its first snapshot")
         yield port
 
 

@@ -234,7 +234,7 @@ def _outcome(base: Any, theirs: Any, yours: Any) -> Outcome:
 def _sides(compared: Conflict | ComparedField) -> dict[str, Any]:
     values = {"base": compared.base, "theirs": compared.theirs, "yours": compared.yours}
     absent = [side for side, value in values.items() if value is ABSENT]
-    present = {side: copy_value(value) for side, value in values.items() if value is not ABSENT}
+    present = {side: value for side, value in values.items() if value is not ABSENT}
     return present | {"absent": absent}
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import fields
 
-from django.db import connection, models, transaction
+from django.db import models
 from django.db.models.functions import Cast
 
 from history.models import ChangeSet, Generation
 from releases import models as stored
 from releases.blobs import Document, UnknownSchemaVersion, blob_for
+from releases.reading import consistent_read
 from rules.engine.index import RuleIndex
 from rules.engine.rule import Rule as EngineRule
 from rules.engine.snapshot import Release, Snapshot
@@ -27,25 +27,6 @@ _RULE_COLUMNS = tuple(
 
 # A release that cannot be used (unknown schema version) or does not exist is remembered as None.
 Known = dict[str, Release | None]
-
-
-@contextmanager
-def consistent_read() -> Iterator[None]:
-    """Read everything inside as of one moment, without holding up any writer."""
-    if connection.in_atomic_block:
-        yield
-    elif connection.vendor == "postgresql":
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            yield
-    else:
-        # Django's own transactions take SQLite's write lock at once (settings); this one only reads.
-        with connection.cursor() as cursor:
-            cursor.execute("BEGIN DEFERRED")
-            try:
-                yield
-            finally:
-                cursor.execute("COMMIT")
 
 
 class SnapshotLoader:

@@ -6,6 +6,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from history.changesets import change_set
 from releng.updates.management.commands.load_demo import DEMO_URL
 from rules.models import Rule
 
@@ -45,6 +46,13 @@ def test_explain__old_client__tells_each_rule_in_order_and_the_watershed(demo):
         or "matches, with priority 310" in printed
     )
     assert "Firefox-72.0.2-build1 is offered" in printed
+
+
+def test_explain__mapping_to_another_product__is_warned_about(demo):
+    with change_set(actor_name="tester", reason="aurora serves another product's release"):
+        Rule(product="Aurora", priority=1, background_rate=100, mapping_id="Firefox-145.0-build2").save()
+    printed = run(DEMO_URL.replace("/Firefox/", "/Aurora/"), "--explain")
+    assert "Warning: mapping Firefox-145.0-build2 is a release of Firefox, but the rule is for Aurora." in printed
 
 
 def test_answer__shutoff__says_so(demo):

@@ -14,6 +14,7 @@ from releng.updates.request import Kind, parse_request
 from rules.engine.decide import decide
 from rules.engine.explain import Explanation, explain
 from rules.engine.render import EMPTY_DOCUMENT, Answer, render_client_error, render_json, render_xml
+from rules.models import Rule
 
 
 class Command(BaseCommand):
@@ -74,4 +75,8 @@ class Command(BaseCommand):
         self.stdout.write("")
         for step in explanation.steps:
             self.stdout.write(step.text)
+        winner = explanation.winner
+        stored = Rule.objects.filter(pk=winner.rule_id).first() if winner is not None else None
+        for warning in stored.warnings() if stored is not None else ():
+            self.stdout.write(self.style.WARNING(f"Warning: {warning}"))
         self.stdout.write("")

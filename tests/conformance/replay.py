@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from releases.blobs import Document, blob_for
+from releases.blobs import ClientError, Document, blob_for
 from releases.blobs.allowlist import Allowlist
+from releng.updates.request import Kind, parse_request
+from rules.engine.decide import decide
+from rules.engine.render import EMPTY_DOCUMENT, render_client_error, render_json, render_xml
 from rules.engine.rule import Rule
 from rules.engine.snapshot import Release, Snapshot
 
@@ -73,6 +76,30 @@ def pure_snapshot(data: dict[str, Any]) -> Snapshot:
         allowlist=Allowlist(data["allowlisted_domains"]),
         special_force_hosts=data["special_force_hosts"],
     )
+
+
+def pure_responder(snapshot: Snapshot, user_agent: str = USER_AGENT) -> Callable[[str, int], Reply]:
+    """Return a function that answers (URL, dice) as the service does, without server and database."""
+
+    def respond(url: str, dice: int = 0) -> Reply:
+        path, _, query_string = url.partition("?")
+        request = parse_request(path, query_string, user_agent)
+        if request.kind is Kind.BAD_ARGUMENT:
+            return Reply(400, "application/problem+json", request.problem[1], None, None)
+        if request.kind is Kind.UNKNOWN_UPDATE:
+            return Reply(200, "text/xml; charset=utf-8", EMPTY_DOCUMENT.decode(), None, None)
+        if request.query is None:
+            return Reply(404, "text/plain; charset=utf-8", "", None, None)
+        render = render_xml if request.kind is Kind.XML else render_json
+        try:
+            answer = render(decide(request.query, snapshot, lambda: dice), snapshot)
+        except ClientError as error:
+            answer = render_client_error(error)
+        return Reply(
+            answer.status, answer.content_type, answer.body.decode(), answer.rule_id, answer.rule_data_version
+        )
+
+    return respond
 
 
 def difference(case: dict[str, Any], reply: Reply) -> str | None:

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from history.fields import CanonicalJSONField
+from history.models import VersionedModel
 from releases.blobs import BLOB_TYPES, Blob, Document, blob_for
 from releases.blobs.allowlist import Allowlist
 from releases.blobs.document import join
@@ -25,6 +26,8 @@ from releases.validation import (
     text_lengths,
 )
 
+ReleaseManager = models.Manager.from_queryset(ReleaseQuerySet)
+
 NAME_LENGTH = 100
 PLATFORM_LENGTH = 100
 LOCALE_LENGTH = 50
@@ -32,7 +35,7 @@ HOST_LENGTH = 253
 PATH_REGEX_LENGTH = 500
 
 
-class Release(CheckedModel):
+class Release(CheckedModel, VersionedModel):
     """A named document that rules point to. Its locales are rows of their own (`ReleasePart`).
 
     `document` is the document without its locales; `blob()` puts the whole together. Written by the verbs of
@@ -47,7 +50,7 @@ class Release(CheckedModel):
     read_only = models.BooleanField(default=False)
     document = CanonicalJSONField()
 
-    objects = models.Manager.from_queryset(ReleaseQuerySet)()
+    objects: ClassVar[Any] = ReleaseManager()  # type: ignore[assignment]
 
     class Meta:
         ordering = ["name"]
@@ -89,7 +92,7 @@ class Release(CheckedModel):
         return list(found.values())
 
 
-class ReleasePart(CheckedModel):
+class ReleasePart(CheckedModel, VersionedModel):
     """One locale of one platform of an application release."""
 
     history_facets: ClassVar[dict[str, str]] = {"product": "release__product"}
@@ -116,7 +119,7 @@ class ReleasePart(CheckedModel):
         return f"{self.platform} {self.locale}"
 
 
-class AllowedDomain(CheckedModel):
+class AllowedDomain(CheckedModel, VersionedModel):
     """A host, or some paths of it, from which payloads of some products may come (protocol.md section 9).
 
     For one host, rows with a `path_regex` are tried in the order of `position`; the first one that matches the
@@ -169,7 +172,7 @@ class AllowedDomain(CheckedModel):
             )
 
 
-class SpecialForceHost(CheckedModel):
+class SpecialForceHost(CheckedModel, VersionedModel):
     """A URL prefix whose payload URLs carry the client's `force` on (features E11)."""
 
     prefix = models.CharField(max_length=HOST_LENGTH, unique=True, validators=[check_prefix])

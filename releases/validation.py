@@ -16,7 +16,6 @@ from django.db.models import Q
 from django.db.models.functions import Length
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 
-from history.models import VersionedModel
 from releases.blobs.errors import Problem
 
 PRODUCT_LENGTH = 15
@@ -30,8 +29,8 @@ def shown(value: Any) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
 
 
-class CheckedModel(VersionedModel):
-    """A versioned model whose validation messages begin with the offending value."""
+class CheckedModel(models.Model):
+    """A model whose validation messages begin with the offending value."""
 
     class Meta:
         abstract = True

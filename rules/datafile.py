@@ -1,11 +1,9 @@
-"""Loading and dumping everything as one JSON document (docs/data-format.md)."""
+"""Loading rules, releases and what belongs to them from one JSON document (docs/data-format.md)."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -16,43 +14,32 @@ from history import bulk
 from history.models import VersionedModel
 from releases.blobs import Document, UnknownSchemaVersion, blob_for
 from releases.blobs.allowlist import Allowlist
-from releases.blobs.document import join, split
-from releases.models import (
-    AllowedDomain,
-    Release,
-    ReleasePart,
-    SpecialForceHost,
-    allowlisted_domains,
-    stored_allowlist,
-    stored_special_force_hosts,
-)
-from releases.validation import check_path_regex, check_prefix
+from releases.blobs.document import split
+from releases.models import AllowedDomain, Release, ReleasePart, SpecialForceHost, stored_allowlist
+from releases.storage import DataVersions
+from releases.validation import shown
 from rules.models import EmergencyShutoff, PinnableRelease, Rule
-from rules.wire import WIRE_NAMES, rule_to_wire
+from rules.wire import WIRE_NAME_OF, values_from_wire
 
 # Documents of these versions are no longer made. What another server has long served may be moved here as it is:
 # where it breaks today's schema, that is a warning.
 RETIRED_SCHEMA_VERSIONS = frozenset({1, 2, 3})
 
-LOADED_TABLES: tuple[type[VersionedModel], ...] = (
-    PinnableRelease,
-    EmergencyShutoff,
-    Rule,
-    ReleasePart,
-    Release,
-    AllowedDomain,
-    SpecialForceHost,
-)
-KEYS = (
-    "allowlisted_domains",
-    "special_force_hosts",
-    "releases",
-    "rules",
-    "emergency_shutoffs",
-    "pinnable_releases",
-)
+RELEASE_FIELDS = ("mapping", "fallback_mapping", "whitelist")
+
+# What each key fills, in the order of loading: first what others point to.
+TABLES: dict[str, tuple[type[VersionedModel], ...]] = {
+    "allowlisted_domains": (AllowedDomain,),
+    "special_force_hosts": (SpecialForceHost,),
+    "releases": (ReleasePart, Release),
+    "rules": (Rule,),
+    "emergency_shutoffs": (EmergencyShutoff,),
+    "pinnable_releases": (PinnableRelease,),
+}
 # Part of the format; people and their rights have no tables yet.
 UNSUPPORTED_KEYS = ("permissions", "roles", "required_signoffs")
+
+EXISTS = "there is one already; give each only once, or use --replace to start anew."
 
 Progress = Callable[[Iterable[Any], str, int], Iterable[Any]]
 
@@ -69,15 +56,17 @@ class Loaded:
     warnings: list[str] = field(default_factory=list)
 
 
-def _no_progress(rows: Iterable[Any], label: str, total: int) -> Iterable[Any]:
+def no_progress(rows: Iterable[Any], label: str, total: int) -> Iterable[Any]:
+    """Show nothing."""
     return rows
 
 
-def load(data: Any, *, replace: bool = False, progress: Progress = _no_progress) -> Loaded:
+def load(data: Any, *, replace: bool = False, progress: Progress = no_progress) -> Loaded:
     """Load a document in the form of docs/data-format.md; needs an open change set.
 
-    With `replace` the tables are emptied first; without, a row that exists already is an error. Raises
-    DataFileError for the first bad row; the caller's transaction must then be rolled back.
+    With `replace` the tables of the keys that the document has are emptied first; without, a row that exists
+    already is an error. Rows of `data` are dropped once they are loaded. Raises DataFileError for the first bad
+    row; the caller's transaction must then be rolled back.
     """
     return _Loader(progress).load(data, replace=replace)
 
@@ -87,85 +76,77 @@ class _Loader:
         self._progress = progress
         self._result = Loaded()
         self._allowlist = Allowlist({})
-        self._releases: dict[str, Release] = {}
+        self._releases: dict[str, Release] = {}  # without their documents
 
     def load(self, data: Any, *, replace: bool) -> Loaded:
-        self._check_keys(data)
+        _check_keys(data)
         if replace:
-            for model in LOADED_TABLES:
-                bulk.delete(model._base_manager.all())
+            for key in reversed(TABLES):
+                for model in TABLES[key] if key in data else ():
+                    bulk.delete(model._base_manager.all())
         if "allowlisted_domains" in data:
-            self._load_allowlist(data["allowlisted_domains"])
+            bulk.delete(AllowedDomain._base_manager.all())
+            self._insert("allowlisted_domains", self._domains(data["allowlisted_domains"]))
         self._allowlist = stored_allowlist()
-        if "special_force_hosts" in data:
-            self._load_special_hosts(data["special_force_hosts"])
+        self._insert("special_force_hosts", self._special_hosts(data.get("special_force_hosts", [])))
         self._releases = {
             release.name: release for release in Release.objects.only("name", "product", "schema_version")
         }
         self._load_releases(data.get("releases", []))
-        self._load_rules(data.get("rules", []))
-        self._load_plain("emergency_shutoffs", EmergencyShutoff, data.get("emergency_shutoffs", []))
-        self._load_plain("pinnable_releases", PinnableRelease, data.get("pinnable_releases", []))
+        self._refuse_dangling()
+        self._insert("rules", self._rules(data.get("rules", [])))
+        _reset_sequence(Rule)
+        for key, model in (("emergency_shutoffs", EmergencyShutoff), ("pinnable_releases", PinnableRelease)):
+            self._insert(key, self._plain(key, model, data.get(key, [])))
         return self._result
 
-    def _check_keys(self, data: Any) -> None:
-        if not isinstance(data, dict):
-            raise DataFileError("The file must hold one JSON object.")
-        for key, value in data.items():
-            if key in UNSUPPORTED_KEYS:
-                if value:
-                    raise DataFileError(
-                        f"{key}: this version keeps no permissions, roles or required signoffs yet; "
-                        "leave the key out and give people their rights in the admin."
-                    )
-            elif key not in KEYS:
-                raise DataFileError(f"{key}: unknown key; known are {', '.join((*KEYS, *UNSUPPORTED_KEYS))}.")
-            elif not isinstance(value, dict if key == "allowlisted_domains" else list):
-                raise DataFileError(
-                    f"{key}: must be {'an object' if key == 'allowlisted_domains' else 'a list'}."
-                )
+    def _insert(self, key: str, rows: list[Any]) -> None:
+        self._result.counts[key] = bulk.insert(rows)
+
+    def _warn(self, where: str, warnings: Iterable[object]) -> None:
+        self._result.warnings += [f"{where}: {warning}" for warning in warnings]
 
     # --- Allow-list -----------------------------------------------------------------------------------
 
-    def _load_allowlist(self, hosts: dict[str, Any]) -> None:
-        bulk.delete(AllowedDomain._base_manager.all())
+    def _domains(self, hosts: dict[str, Any]) -> list[AllowedDomain]:
         rows = []
         for host, entry in hosts.items():
+            where = f"allowlisted_domains[{host!r}]"
+            if isinstance(entry, dict) and "" in entry:
+                raise DataFileError(
+                    f"{where}['']: an empty expression matches no path; write .* for every path."
+                )
             paths = entry.items() if isinstance(entry, dict) else [("", entry)]
             for position, (path_regex, products) in enumerate(paths):
                 row = AllowedDomain(host=host, path_regex=path_regex, position=position, products=products)
-                where = f"allowlisted_domains[{host!r}]"
-                if path_regex:
-                    self._checked(where, "path_regex", partial(check_path_regex, path_regex))
-                self._checked(where, "", row.clean_fields)
-                if not isinstance(products, list) or not all(isinstance(item, str) for item in products):
-                    raise DataFileError(f"{where}: {products!r} is not a list of product names.")
+                _clean(where, row)
                 rows.append(row)
-        self._result.counts["allowlisted_domains"] = bulk.insert(rows)
+        return rows
 
-    def _load_special_hosts(self, prefixes: list[Any]) -> None:
-        stored = set(stored_special_force_hosts())
+    def _special_hosts(self, prefixes: list[Any]) -> list[SpecialForceHost]:
+        taken = set(SpecialForceHost.objects.values_list("prefix", flat=True))
         rows = []
         for number, prefix in enumerate(prefixes):
+            where = f"special_force_hosts[{number}]"
             if not isinstance(prefix, str):
-                raise DataFileError(f"special_force_hosts[{number}]: {prefix!r} is not a text.")
-            self._checked(f"special_force_hosts[{number}]", "", partial(check_prefix, prefix))
-            if prefix not in stored:
-                rows.append(SpecialForceHost(prefix=prefix))
-                stored.add(prefix)
-        self._result.counts["special_force_hosts"] = bulk.insert(rows)
+                raise DataFileError(f"{where}: {shown(prefix)}: must be a text.")
+            row = SpecialForceHost(prefix=prefix)
+            _clean(where, row)
+            _take(where, prefix, taken)
+            rows.append(row)
+        return rows
 
     # --- Releases -------------------------------------------------------------------------------------
 
     def _load_releases(self, rows: list[Any]) -> None:
         allowed = {"name", "product", "read_only", "data_version", "blob", "data_versions"}
+        taken = set(self._releases)
         for number, row in enumerate(self._progress(rows, "releases", len(rows))):
             where = f"releases[{number}]"
-            self._check_row(where, row, required={"name", "blob"}, allowed=allowed)
-            release, parts = self._release(where, row)
+            _check_row(where, row, required=("name", "blob"), allowed=allowed)
+            release, parts = self._release(f"{where} ({shown(row['name'])})", row)
+            _take(f"{where}.name", release.name, taken)
             bulk.insert([release])
-            for part in parts:
-                part.release = release
             bulk.insert(parts)
             self._releases[release.name] = Release(
                 pk=release.pk,
@@ -177,210 +158,203 @@ class _Loader:
         self._result.counts["releases"] = len(rows)
 
     def _release(self, where: str, row: dict[str, Any]) -> tuple[Release, list[ReleasePart]]:
-        blob = row["blob"]
+        blob, name = row["blob"], row["name"]
         if not isinstance(blob, dict):
-            raise DataFileError(f"{where}.blob: must be an object.")
-        if blob.get("name") != row["name"]:
+            raise DataFileError(f"{where}.blob: {shown(blob)}: must be an object.")
+        if not isinstance(name, str) or blob.get("name") != name:
             raise DataFileError(
-                f"{where}.blob.name: {blob.get('name')!r} differs from the row's name {row['name']!r}."
-            )
-        if row["name"] in self._releases:
-            raise DataFileError(
-                f"{where}.name: release {row['name']!r} exists already; use --replace to start anew."
+                f"{where}.blob.name: {shown(blob.get('name'))}: differs from the row's name {shown(name)}."
             )
         product = row.get("product") or blob.get("product")
+        if not isinstance(product, str):
+            raise DataFileError(f"{where}.product: {shown(product)}: must be a text, here or in the blob.")
+        if not isinstance(row.get("read_only", False), bool):
+            raise DataFileError(f"{where}.read_only: {shown(row['read_only'])}: must be true or false.")
         try:
             typed = blob_for(Document.from_dict(blob))
         except UnknownSchemaVersion as error:
             raise DataFileError(f"{where}.blob.{error}") from error
         problems = typed.problems(self._allowlist, product)
-        if problems and typed.schema_version in RETIRED_SCHEMA_VERSIONS:
-            self._result.warnings += [f"{where} {row['name']}: {problem}" for problem in problems]
-        elif problems:
+        if problems and typed.schema_version not in RETIRED_SCHEMA_VERSIONS:
             raise DataFileError("\n".join(f"{where}.blob.{problem}" for problem in problems))
-        top, parts = split(blob)
-        versions = row.get("data_versions") or {}
+        self._warn(where, problems)
+        top, documents = split(blob)
+        versions = _versions(where, row, documents)
         release = Release(
-            name=row["name"],
-            product=product or "",
+            name=name,
+            product=product,
             schema_version=typed.schema_version,
             read_only=row.get("read_only", False),
-            data_version=versions.get(".", row.get("data_version", 1)),
+            data_version=versions.top,
             document=top,
         )
-        self._checked(where, "", partial(release.clean_fields, exclude={"document"}))
-        platforms = versions.get("platforms", {})
-        made = [
+        _clean(where, release, exclude={"document"})
+        parts = [
             ReleasePart(
+                release=release,
                 platform=platform,
                 locale=locale,
                 document=document,
-                data_version=platforms.get(platform, {}).get("locales", {}).get(locale, 1),
+                data_version=versions.places.get((platform, locale), 1),
             )
-            for (platform, locale), document in parts.items()
+            for (platform, locale), document in documents.items()
         ]
-        for part in made:
-            self._checked(f"{where}.blob.platforms", "", partial(part.clean_fields, exclude={"release"}))
-        return release, made
+        for part in parts:
+            _clean(f"{where}.blob.platforms", part, exclude={"release", "document"})
+        return release, parts
+
+    def _refuse_dangling(self) -> None:
+        """Releases that were replaced may have left others pointing to nothing: name the first one."""
+        for model, names in ((Rule, RELEASE_FIELDS), (PinnableRelease, ("mapping",))):
+            for name in names:
+                rows = model._base_manager.exclude(**{name: None})
+                lost = rows.exclude(**{f"{name}__in": Release.objects.values("name")}).order_by("pk").first()
+                if lost is not None:
+                    raise DataFileError(
+                        f"releases: {model._meta.verbose_name} {lost} has the {name} "
+                        f"{getattr(lost, f'{name}_id')!r}, which the file does not have; add that release, or "
+                        "replace the rules and pins, too."
+                    )
 
     # --- Rules ----------------------------------------------------------------------------------------
 
-    def _load_rules(self, rows: list[Any]) -> None:
-        seen: dict[str, set[Any]] = {
-            "rule_id": set(Rule.objects.values_list("pk", flat=True)),
-            "alias": set(Rule.objects.exclude(alias=None).values_list("alias", flat=True)),
-        }
+    def _rules(self, rows: list[Any]) -> list[Rule]:
+        taken_ids = set(Rule.objects.values_list("pk", flat=True))
+        taken_aliases = set(Rule.objects.exclude(alias=None).values_list("alias", flat=True))
         made = []
         for number, row in enumerate(self._progress(rows, "rules", len(rows))):
+            _check_row(f"rules[{number}]", row)
             where = f"rules[{number}]"
-            self._check_row(where, row, required=set(), allowed=set(WIRE_NAMES))
-            made.append(self._rule(where, row, seen))
-        self._result.counts["rules"] = bulk.insert(made)
-        self._reset_sequence(Rule)
+            if row.get("rule_id") is not None:
+                where += f" (rule {row['rule_id']})"
+            rule = self._rule(where, row)
+            if rule.rule_id is not None:
+                _take(f"{where}.rule_id", rule.rule_id, taken_ids)
+            if rule.alias is not None:
+                _take(f"{where}.alias", rule.alias, taken_aliases)
+            self._warn(where, rule.warnings())
+            made.append(rule)
+        return made
 
-    def _rule(self, where: str, row: dict[str, Any], seen: dict[str, set[Any]]) -> Rule:
+    def _rule(self, where: str, row: dict[str, Any]) -> Rule:
         rule = Rule()
-        for name, attribute in WIRE_NAMES.items():
-            if name not in row:
-                continue
-            value = row[name]
-            if attribute.endswith("_id") and attribute in (
-                "mapping_id",
-                "fallback_mapping_id",
-                "whitelist_id",
-            ):
-                if value in (None, ""):
-                    continue
-                release = self._releases.get(value) if isinstance(value, str) else None
-                if release is None:
-                    raise DataFileError(f"{where}.{name}: release {value!r} does not exist.")
-                setattr(rule, attribute.removesuffix("_id"), release)
-            else:
-                setattr(rule, attribute, value)
-        for name, taken in seen.items():
-            value = getattr(rule, name)
-            if value is not None:
-                if value in taken:
-                    raise DataFileError(
-                        f"{where}.{name}: {value!r} exists already; use --replace to start anew."
-                    )
-                taken.add(value)
-        exclude = {"mapping", "fallback_mapping", "whitelist"} | (
-            {"rule_id"} if rule.rule_id is None else set()
-        )
-        self._checked(where, "", partial(rule.clean_fields, exclude=exclude))
-        self._checked(where, "", rule.clean)
-        self._result.warnings += [f"{where} (rule {rule}): {warning}" for warning in rule.warnings()]
+        for name, value in _checked(where, lambda: values_from_wire(row)).items():
+            setattr(rule, name, self._named(f"{where}.{WIRE_NAME_OF[name]}", name, value))
+        _clean(where, rule, exclude=RELEASE_FIELDS, names=WIRE_NAME_OF)
+        _checked(where, rule.clean, WIRE_NAME_OF)
         return rule
+
+    def _named(self, where: str, name: str, value: Any) -> Any:
+        """Return the release of that name where field `name` points to one, else the value itself."""
+        if value is None or name not in RELEASE_FIELDS:
+            return value
+        release = self._releases.get(value) if isinstance(value, str) else None
+        if release is None:
+            raise DataFileError(f"{where}: {shown(value)}: there is no release of this name.")
+        return release
 
     # --- Shutoffs and pins ----------------------------------------------------------------------------
 
-    def _load_plain(self, key: str, model: type[VersionedModel], rows: list[Any]) -> None:
+    def _plain(self, key: str, model: type[VersionedModel], rows: list[Any]) -> list[Any]:
         names = [item.name for item in model._meta.concrete_fields if item.name != "id"]
         unique = next(
             item.fields for item in model._meta.constraints if isinstance(item, models.UniqueConstraint)
         )
+        required = [name for name in names if name in unique or name == "mapping"]
         taken = set(model._base_manager.values_list(*unique))
         made = []
         for number, row in enumerate(rows):
             where = f"{key}[{number}]"
-            self._check_row(where, row, required=set(unique), allowed=set(names))
-            instance = model(**{name: value for name, value in row.items() if name != "mapping"})
-            if "mapping" in names:
-                release = self._releases.get(row.get("mapping"))
-                if release is None:
-                    raise DataFileError(f"{where}.mapping: release {row.get('mapping')!r} does not exist.")
-                instance.mapping = release  # type: ignore[attr-defined]
-            identity = tuple(row[name] for name in unique)
-            if identity in taken:
-                raise DataFileError(
-                    f"{where}: {' '.join(identity)} exists already; use --replace to start anew."
-                )
-            taken.add(identity)
-            self._checked(where, "", partial(instance.clean_fields, exclude={"mapping"}))
+            _check_row(where, row, required=required, allowed=set(names))
+            for name, value in row.items():
+                if (
+                    name != "data_version"
+                    and not isinstance(value, str)
+                    and (name in required or value is not None)
+                ):
+                    raise DataFileError(f"{where}.{name}: {shown(value)}: must be a text.")
+            instance: Any = model(
+                **{name: self._named(f"{where}.{name}", name, value) for name, value in row.items()}
+            )
+            _clean(where, instance, exclude={"mapping"})
+            _take(where, tuple(getattr(instance, name) for name in unique), taken)
+            self._warn(where, instance.warnings() if hasattr(instance, "warnings") else ())
             made.append(instance)
-        self._result.counts[key] = bulk.insert(made)
-
-    # --- Shared ---------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _check_row(where: str, row: Any, *, required: set[str], allowed: set[str]) -> None:
-        if not isinstance(row, dict):
-            raise DataFileError(f"{where}: must be an object.")
-        if unknown := sorted(row.keys() - allowed):
-            raise DataFileError(
-                f"{where}.{unknown[0]}: unknown field; known are {', '.join(sorted(allowed))}."
-            )
-        if lacking := sorted(required - row.keys()):
-            raise DataFileError(f"{where}.{lacking[0]}: is missing.")
-
-    @staticmethod
-    def _checked(where: str, name: str, check: Callable[[], object]) -> None:
-        try:
-            check()
-        except ValidationError as error:
-            if hasattr(error, "error_dict"):
-                name, messages = next(iter(error.message_dict.items()))
-            else:
-                messages = error.messages
-            raise DataFileError(f"{where}{'.' if name else ''}{name}: {' '.join(messages)}") from error
-
-    @staticmethod
-    def _reset_sequence(model: type[models.Model]) -> None:
-        with connection.cursor() as cursor:
-            for statement in connection.ops.sequence_reset_sql(no_style(), [model]):
-                cursor.execute(statement)
+        return made
 
 
-# --- Dump -----------------------------------------------------------------------------------------------
+def _check_keys(data: Any) -> None:
+    if not isinstance(data, dict):
+        raise DataFileError("The file must hold one JSON object.")
+    for key, value in data.items():
+        if key in UNSUPPORTED_KEYS:
+            if value:
+                raise DataFileError(
+                    f"{key}: this version keeps no permissions, roles or required signoffs yet; "
+                    "leave the key out and give people their rights in the admin."
+                )
+        elif key not in TABLES:
+            raise DataFileError(f"{key}: unknown key; known are {', '.join((*TABLES, *UNSUPPORTED_KEYS))}.")
+        elif key == "allowlisted_domains" and not isinstance(value, dict):
+            raise DataFileError(f"{key}: must be an object.")
+        elif key != "allowlisted_domains" and not isinstance(value, list):
+            raise DataFileError(f"{key}: must be a list.")
 
 
-def dump(write: Callable[[str], object], progress: Progress = _no_progress) -> None:
-    """Hand everything to `write`, one release at a time; loading it gives the same tables."""
-    write("{")
-    _write_list(write, "rules", (rule_to_wire(rule) for rule in Rule.objects.order_by("pk").iterator(2_000)))
-    write(",\n")
-    names = list(Release.objects.order_by("name").values_list("pk", flat=True))
-    _write_list(write, "releases", (_dumped_release(pk) for pk in progress(names, "releases", len(names))))
-    small: dict[str, Any] = {
-        "emergency_shutoffs": list(
-            EmergencyShutoff.objects.order_by("product", "channel").values(
-                "product", "channel", "comment", "data_version"
-            )
-        ),
-        "pinnable_releases": list(
-            PinnableRelease.objects.order_by("product", "channel", "version").values(
-                "product", "channel", "version", "mapping", "data_version"
-            )
-        ),
-        "allowlisted_domains": allowlisted_domains(),
-        "special_force_hosts": stored_special_force_hosts(),
-    }
-    for key, value in small.items():
-        write(f",\n{json.dumps(key)}: {json.dumps(value)}")
-    write("}\n")
+def _check_row(
+    where: str, row: Any, *, required: Iterable[str] = (), allowed: set[str] | None = None
+) -> None:
+    if not isinstance(row, dict):
+        raise DataFileError(f"{where}: {shown(row)}: must be an object.")
+    if allowed is not None and (unknown := sorted(row.keys() - allowed)):
+        raise DataFileError(f"{where}.{unknown[0]}: unknown field; known are {', '.join(sorted(allowed))}.")
+    if lacking := [name for name in required if name not in row]:
+        raise DataFileError(f"{where}.{lacking[0]}: is missing.")
 
 
-def _write_list(write: Callable[[str], object], key: str, rows: Iterator[dict[str, Any]]) -> None:
-    write(f"{json.dumps(key)}: [")
-    for number, row in enumerate(rows):
-        write(",\n" if number else "\n")
-        write(json.dumps(row))
-    write("]")
+def _versions(where: str, row: dict[str, Any], documents: Mapping[tuple[str, str], Any]) -> DataVersions:
+    """Return the versions that a release's row gives: `data_version` alone, or a whole tree of them."""
+    top = row.get("data_version", 1)
+    if row.get("data_versions") is None:
+        return DataVersions(top)
+    try:
+        versions = DataVersions.from_tree(row["data_versions"])
+    except ValueError as error:
+        raise DataFileError(f"{where}.data_versions: {error}.") from error
+    if versions.top != row.get("data_version", versions.top):
+        raise DataFileError(f"{where}.data_version: {top!r}: differs from data_versions, {versions.top}.")
+    if strange := sorted(versions.places.keys() - documents.keys()):
+        raise DataFileError(
+            f"{where}.data_versions.platforms.{strange[0][0]}.locales.{strange[0][1]}: the blob has no such locale."
+        )
+    return versions
 
 
-def _dumped_release(pk: int) -> dict[str, Any]:
-    release = Release.objects.get(pk=pk)
-    parts: dict[tuple[str, str], Any] = {}
-    versions: dict[str, Any] = {}
-    for part in release.parts.order_by("platform", "locale").iterator(2_000):
-        parts[part.platform, part.locale] = part.document
-        versions.setdefault(part.platform, {"locales": {}})["locales"][part.locale] = part.data_version
-    return {
-        "name": release.name,
-        "product": release.product,
-        "read_only": release.read_only,
-        "data_version": release.data_version,
-        "data_versions": {".": release.data_version, **({"platforms": versions} if versions else {})},
-        "blob": join(release.document, parts),
-    }
+def _take(where: str, identity: Any, taken: set[Any]) -> None:
+    if identity in taken:
+        raise DataFileError(f"{where}: {shown(identity)}: {EXISTS}")
+    taken.add(identity)
+
+
+def _clean(
+    where: str, row: models.Model, *, exclude: Iterable[str] = (), names: Mapping[str, str] | None = None
+) -> None:
+    left_out = {*exclude, *(["rule_id"] if isinstance(row, Rule) and row.rule_id is None else [])}
+    _checked(where, lambda: row.clean_fields(exclude=left_out), names)
+
+
+def _checked(where: str, check: Callable[[], Any], names: Mapping[str, str] | None = None) -> Any:
+    """Return what `check` returns; where it raises ValidationError, name the place."""
+    try:
+        return check()
+    except ValidationError as error:
+        name, messages = next(iter(error.message_dict.items()))
+        name = (names or {}).get(name, name)
+        raise DataFileError(f"{where}.{name}: {' '.join(messages)}") from error
+
+
+def _reset_sequence(model: type[models.Model]) -> None:
+    """PostgreSQL goes on counting where it was, whatever ids were given."""
+    with connection.cursor() as cursor:
+        for statement in connection.ops.sequence_reset_sql(no_style(), [model]):
+            cursor.execute(statement)

@@ -10,6 +10,7 @@ from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 
+from history.models import VersionedModel
 from releases.blobs import Whitelist
 from releases.blobs.errors import BadPin
 from releases.blobs.expressions import (
@@ -30,6 +31,8 @@ from releases.validation import (
     text_lengths,
 )
 from rules.querysets import RuleQuerySet
+
+RuleManager = models.Manager.from_queryset(RuleQuerySet)
 
 CHANNEL_LENGTH = 75
 PIN_LENGTH = 75
@@ -82,7 +85,7 @@ def trim(row: models.Model) -> None:
             setattr(row, field.attname, value.strip() or (None if field.null else ""))
 
 
-class Rule(CheckedModel):
+class Rule(CheckedModel, VersionedModel):
     """Offers a release to the clients that match; an empty field accepts everything (protocol.md section 4)."""
 
     history_facets: ClassVar[dict[str, str]] = {"product": "product", "channel": "channel"}
@@ -135,7 +138,7 @@ class Rule(CheckedModel):
     )
     comment = _text("comment", validators=[check_comment])
 
-    objects = models.Manager.from_queryset(RuleQuerySet)()
+    objects: ClassVar[Any] = RuleManager()  # type: ignore[assignment]
 
     class Meta:
         ordering = ["-priority", "rule_id"]
@@ -224,7 +227,7 @@ class Rule(CheckedModel):
         return release
 
 
-class EmergencyShutoff(CheckedModel):
+class EmergencyShutoff(CheckedModel, VersionedModel):
     """Stops all updates of a product and channel at once (protocol.md section 3)."""
 
     history_facets: ClassVar[dict[str, str]] = {"product": "product", "channel": "channel"}
@@ -275,7 +278,7 @@ def check_pin(text: str) -> None:
         )
 
 
-class PinnableRelease(CheckedModel):
+class PinnableRelease(CheckedModel, VersionedModel):
     """The release that clients get who have pinned themselves to a version (features group K)."""
 
     history_facets: ClassVar[dict[str, str]] = {"product": "product", "channel": "channel"}

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from releases.validation import shown
 from rules.models import Rule
 
+# Wire name -> attribute; releases stand under their names.
 WIRE_NAMES: dict[str, str] = {
     "rule_id": "rule_id",
     "alias": "alias",
@@ -32,8 +38,49 @@ WIRE_NAMES: dict[str, str] = {
     "data_version": "data_version",
     "whitelist": "whitelist_id",
 }
+_FIELDS: dict[str, models.Field[Any, Any]] = {
+    wire: Rule._meta.get_field(attribute)  # type: ignore[misc]  # no relation from elsewhere is among them
+    for wire, attribute in WIRE_NAMES.items()
+}
+# Field name -> wire name, for messages.
+WIRE_NAME_OF: dict[str, str] = {field.name: wire for wire, field in _FIELDS.items()}
 
 
 def rule_to_wire(rule: Rule) -> dict[str, Any]:
     """Return a rule as the read API and data files show it."""
     return {name: getattr(rule, attribute) for name, attribute in WIRE_NAMES.items()}
+
+
+def values_from_wire(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a rule on the wire by field name; blank texts become None.
+
+    Raises ValidationError, by wire name, for unknown names and for values of the wrong type. Values themselves are
+    validated when they are written.
+    """
+    errors: dict[str, ValidationError] = {}
+    values = {}
+    for wire, value in row.items():
+        field = _FIELDS.get(wire)
+        if field is None:
+            errors[wire] = ValidationError(
+                f"{shown(value)}: rules have no such field; known are {', '.join(WIRE_NAMES)}.",
+                code="unknown",
+            )
+        elif value is not None and (wrong := _wrong_type(field, value)):
+            errors[wire] = ValidationError(f"{shown(value)}: {wrong}", code="type")
+        else:
+            values[field.name] = (
+                None if field.null and isinstance(value, str) and not value.strip() else value
+            )
+    if errors:
+        raise ValidationError(errors)
+    return values
+
+
+def _wrong_type(field: models.Field[Any, Any], value: Any) -> str | None:
+    if isinstance(field, models.BooleanField):
+        return None if isinstance(value, bool) else "must be true, false or null."
+    if isinstance(field, models.CharField | models.ForeignKey):
+        return None if isinstance(value, str) else "must be a text."
+    # Old clients send numbers as texts (protocol.md section 12.4).
+    return None if type(value) is int or isinstance(value, str) else "must be a whole number."

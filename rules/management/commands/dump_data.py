@@ -6,11 +6,12 @@ import gzip
 import os
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from rules.datafile import dump
+from releases.reading import consistent_read
+from rules.dump import dump
 from rules.management.commands.load_data import show_progress
 
 
@@ -24,18 +25,20 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, file: str, **options: Any) -> None:
         if file == "-":
-            dump(partial(self.stdout.write, ending=""))
+            with consistent_read():
+                dump(partial(self.stdout.write, ending=""))
             return
         # A dump that breaks off must not look like one: it gets its name when it is whole.
         target, part = Path(file), Path(f"{file}.part")
         try:
-            with (
-                gzip.open(part, "wt", encoding="utf-8")
-                if target.suffix == ".gz"
-                else part.open("w", encoding="utf-8") as out
-            ):
+            with self._opened(part, compressed=target.suffix == ".gz") as out, consistent_read():
                 dump(out.write, progress=show_progress)
             os.replace(part, target)
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise CommandError(f"{file}: {error.strerror or error}") from error
+        finally:
+            part.unlink(missing_ok=True)
+
+    @staticmethod
+    def _opened(path: Path, *, compressed: bool) -> IO[str]:
+        return gzip.open(path, "wt", encoding="utf-8") if compressed else path.open("w", encoding="utf-8")

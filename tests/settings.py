@@ -16,4 +16,4 @@ STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.s
 MIDDLEWARE = [name for name in MIDDLEWARE if "whitenoise" not in name]
 if "sqlite" in DATABASES["default"]["ENGINE"]:
     # A file, not memory: threads and processes of the race tests must meet in one database.
-    DATABASES["default"]["TEST"] = {"NAME": os.environ.get("TEST_SQLITE", "test.sqlite3")}
+    DATABASES["default"]["TEST"] = {"NAME": f"test-{os.getpid()}.sqlite3"}

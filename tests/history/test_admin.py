@@ -1,0 +1,171 @@
+"""The admin base: no lost edit, reasons, and history pages that only read."""
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Permission
+from django.urls import reverse
+
+from history.changesets import change_set
+from history.models import ChangeSet, VersionedModel
+from tests.history.sample.models import Book, Shelf
+
+pytestmark = pytest.mark.django_db
+
+
+def act(name="anna", reason="test"):
+    return change_set(actor_name=name, reason=reason)
+
+
+@pytest.fixture
+def shelf():
+    with act():
+        shelf = Shelf(name="A", tags="x", height=1)
+        shelf.save()
+    return shelf
+
+
+def change_url(shelf):
+    return reverse("admin:sample_shelf_change", args=[shelf.pk])
+
+
+def typed(shelf, **values):
+    return {
+        "name": shelf.name,
+        "tags": shelf.tags,
+        "height": shelf.height,
+        "opened_0": "2026-01-02",
+        "opened_1": "03:04:05",
+        "based_on": shelf.data_version,
+        "reason": "",
+        **values,
+    }
+
+
+def test_save__with_reason__is_one_change_set_of_the_user(admin_client, admin_user, shelf):
+    answer = admin_client.post(
+        change_url(shelf), typed(shelf, height=5, reason="taller"), REMOTE_ADDR="192.0.2.7"
+    )
+    assert answer.status_code == 302
+    row = ChangeSet.objects.first()
+    assert (row.actor, row.reason, row.origin, row.client_address) == (
+        admin_user,
+        "taller",
+        "admin",
+        "192.0.2.7",
+    )
+    assert Shelf.objects.get().height == 5
+
+
+def test_save__form_on_an_older_version__is_refused_names_whom_and_keeps_what_was_typed(admin_client, shelf):
+    page = admin_client.get(change_url(shelf))
+    assert b'name="based_on" value="1"' in page.content
+    with act("bert"):
+        other = Shelf.objects.get()
+        other.tags = "theirs"
+        other.save()
+    answer = admin_client.post(change_url(shelf), typed(shelf, tags="mine"))
+    assert answer.status_code == 200
+    text = answer.content.decode()
+    assert "bert changed tags" in text
+    assert 'value="mine"' in text
+    assert Shelf.objects.get().tags == "theirs"
+    again = typed(shelf, tags="mine", based_on=2)
+    assert admin_client.post(change_url(shelf), again).status_code == 302
+    assert Shelf.objects.get().tags == "mine"
+
+
+def test_delete_many__leaves_a_history_row_each(admin_client, shelf):
+    with act():
+        Shelf(name="B").save()
+    pks = list(Shelf.objects.values_list("pk", flat=True))
+    data = {"action": "delete_selected", "_selected_action": pks, "post": "yes"}
+    assert admin_client.post(reverse("admin:sample_shelf_changelist"), data).status_code == 302
+    assert not Shelf.objects.exists()
+    assert Shelf.history.filter(history_type="-").count() == 2
+    assert Shelf.history.first().change_set == Shelf.history.all()[1].change_set
+
+
+def test_history__timeline__tells_who_why_and_what(admin_client, shelf, django_assert_max_num_queries):
+    for number in range(5):
+        with act("bert", f"reason {number}"):
+            shelf.height = 10 + number
+            shelf.save()
+    with django_assert_max_num_queries(12):
+        text = admin_client.get(reverse("admin:sample_shelf_history", args=[shelf.pk])).content.decode()
+    assert "reason 4" in text
+    assert "<strong>bert</strong>" in text
+    assert text.index("Version 6") < text.index("Version 1")
+    assert "13" in text
+    assert "14" in text
+
+
+def test_history__any_two_versions__are_compared_against_the_chosen_base(admin_client, shelf):
+    for height in (2, 3, 4):
+        with act():
+            shelf.height = height
+            shelf.save()
+    ids = dict(Shelf.history.values_list("data_version", "history_id"))
+    url = reverse("admin:sample_shelf_history", args=[shelf.pk])
+    comparison = admin_client.get(url, {"from": ids[1], "to": ids[3]}).context["comparison"]
+    assert [(change.name, change.old, change.new) for change in comparison["changes"]] == [("height", 1, 3)]
+    comparison = admin_client.get(url, {"from": ids[4], "to": ids[2]}).context["comparison"]
+    assert [(change.old, change.new) for change in comparison["changes"]] == [(4, 2)]
+    with act():
+        other = Shelf(name="other")
+        other.save()
+    foreign = Shelf.history.get(name="other").history_id
+    assert admin_client.get(url, {"from": ids[1], "to": foreign}).status_code == 404
+
+
+def test_history__of_a_deleted_object__stays_readable(admin_client, shelf):
+    key = shelf.pk
+    with act("bert", "gone"):
+        shelf.delete()
+    text = admin_client.get(reverse("admin:sample_shelf_history", args=[key])).content.decode()
+    assert "deleted" in text
+    assert "gone" in text
+
+
+def test_history__long__is_paged(admin_client, shelf):
+    with act():
+        for number in range(60):
+            shelf.height = number
+            shelf.save()
+    url = reverse("admin:sample_shelf_history", args=[shelf.pk])
+    first = admin_client.get(url)
+    second = admin_client.get(url, {"before": first.context["older"]})
+    seen = [entry.row.data_version for page in (first, second) for entry in page.context["entries"]]
+    assert seen == list(range(61, 0, -1))
+
+
+def test_history__without_view_permission__is_refused(client, django_user_model, shelf):
+    user = django_user_model.objects.create_user("dora", password="x", is_staff=True)
+    client.force_login(user)
+    url = reverse("admin:sample_shelf_history", args=[shelf.pk])
+    assert client.get(url).status_code == 403
+    user.user_permissions.add(Permission.objects.get(codename="view_shelf"))
+    assert client.get(url).status_code == 200
+
+
+def versioned_admins():
+    return [model for model in admin.site._registry if issubclass(model, VersionedModel)]
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+def test_history_urls__every_registered_model__refuse_to_write(admin_client, shelf, method):
+    models = versioned_admins()
+    assert {Shelf, Book} <= set(models)
+    before = {model: model.history.count() for model in models}
+    for model in models:
+        names = [f"{model._meta.app_label}_{model._meta.model_name}_history"]
+        urls = [
+            pattern.name
+            for pattern in admin.site._registry[model].get_urls()
+            if "history" in (pattern.name or "")
+        ]
+        assert urls == names, "a history URL that this test does not know"
+        answer = getattr(admin_client, method)(reverse(f"admin:{names[0]}", args=[1]), {"name": "evil"})
+        assert answer.status_code == 405
+        assert set(answer["Allow"].split(", ")) == {"GET", "HEAD"}
+    assert {model: model.history.count() for model in models} == before
+    assert Shelf.objects.get().name == "A"

@@ -174,6 +174,8 @@ def submit_locale(
     Raises ReleaseReadOnlyError, StaleDocumentError and ValidationError.
     """
     aliases = tuple(aliases)
+    for name in (platform, *aliases):
+        ReleasePart(platform=name, locale=locale).clean_fields(exclude={"release", "document"})
     if not Release.objects.filter(name=release_name).exists():
         _create_for_submission(release_name, product, schema_version, hash_function, platform, aliases)
     release = _held(release_name, platform, aliases)
@@ -273,7 +275,6 @@ def _refuse_disagreement(
 
 def _check_locale(release: Release, platform: str, locale: str, document: Any) -> None:
     blob = _application_release(release.document)
-    ReleasePart(platform=platform, locale=locale).clean_fields(exclude={"release", "document"})
     problems = blob.locale_problems(platform, locale, document, stored_allowlist(), release.product)
     if problems:
         raise invalid_document(problems)

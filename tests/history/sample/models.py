@@ -9,8 +9,8 @@ class Shelf(VersionedModel):
 
     name = models.CharField(max_length=50, unique=True)
     tags = models.CharField(max_length=200, blank=True, default="")
-    height = models.IntegerField(null=True)
-    opened = models.DateTimeField(null=True)
+    height = models.IntegerField(null=True, blank=True)
+    opened = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return self.name

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from history.canonical import canonical_json
 from history.context import OpenChangeSet
-from history.models import ChangeSet, Generation, VersionedModel
+from history.models import ChangeSet, Generation, PrunedRow, VersionedModel
 
 
 def versioned_models() -> list[type[VersionedModel]]:
@@ -43,6 +43,11 @@ def link(previous: str, row: ChangeSet, row_digests: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
+def pruning(row: PrunedRow) -> str:
+    """Return what the change set that pruned a history row is digested with: no row can be pruned beside it."""
+    return f"pruned {row.table_name} {row.history_id} {row.digest}"
+
+
 def seal(opened: OpenChangeSet) -> ChangeSet | None:
     """Write the row of a change set that is about to be committed, and move the chain's head on.
 
@@ -52,7 +57,12 @@ def seal(opened: OpenChangeSet) -> ChangeSet | None:
     """
     digests: list[str] = []
     for model in opened.touched:
-        digests += model.history.filter(change_set_id=opened.id).order_by().values_list("digest", flat=True)
+        if model is PrunedRow:
+            digests += map(pruning, PrunedRow.objects.filter(pruned_by_id=opened.id))
+        else:
+            digests += (
+                model.history.filter(change_set_id=opened.id).order_by().values_list("digest", flat=True)
+            )
     if not digests:
         return None
     actor = opened.resolved_actor()

@@ -5,6 +5,7 @@ Everything is read as ordered streams of bounded size: a million rows take minut
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,7 @@ from typing import Any
 from django.db import connection, models
 
 from history import triggers
-from history.chain import link, versioned_models
+from history.chain import link, pruning, versioned_models
 from history.fields import plain
 from history.models import ChangeSet, Generation, PrunedRow, VersionedModel
 from history.records import digest_of
@@ -93,8 +94,13 @@ def _digests_by_change_set() -> Iterator[tuple[int, str]]:
     sources.append(PrunedRow.objects.order_by())
     rows: models.QuerySet[Any] = sources[0].values_list("change_set__sequence", "digest")
     rest = [source.values_list("change_set__sequence", "digest") for source in sources[1:]]
-    merged = rows.union(*rest, all=True) if rest else rows
-    yield from merged.order_by("change_set__sequence").iterator(ROWS_AT_ONCE)
+    merged = (rows.union(*rest, all=True) if rest else rows).order_by("change_set__sequence")
+    prunings = PrunedRow.objects.select_related("pruned_by").order_by("pruned_by__sequence")
+    yield from heapq.merge(
+        merged.iterator(ROWS_AT_ONCE),
+        ((row.pruned_by.sequence, pruning(row)) for row in prunings.iterator(ROWS_AT_ONCE)),
+        key=lambda pair: pair[0],
+    )
 
 
 def _check_chain(progress: Progress, expect_head: str | None) -> Iterator[Difference]:

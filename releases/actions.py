@@ -13,14 +13,13 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from history.models import VersionedModel
-from releases.blobs import AppRelease, Document, UnknownSchemaVersion, Whitelist, blob_for
+from releases.blobs import AppRelease, Document, UnknownSchemaVersion, blob_for
 from releases.blobs.base import as_dict
 from releases.blobs.document import Place, split
-from releases.exceptions import ReleaseExistsError, ReleaseInUseError, ReleaseReadOnlyError
-from releases.models import Release, ReleasePart, stored_allowlist
+from releases.exceptions import ReleaseExistsError, ReleaseInUseError
+from releases.models import Release, ReleasePart, checked_blob, stored_allowlist
 from releases.storage import (
     DataVersions,
-    checked_blob,
     insert_parts,
     locked,
     merged,
@@ -69,14 +68,14 @@ def update_release(
     ReleaseInUseError where something needs the kind of document that it was, and ValidationError.
     """
     release = locked(name)
-    _refuse_read_only(release)
+    release.refuse_read_only()
     product = release.product if product is None else product
     blob = checked_blob(document, name=name, product=product)
     parts = parts_of(release)
     if based_on != versions_of(release, parts):
         document = merged(release, parts, based_on, document, type(blob))
         blob = checked_blob(document, name=name, product=product)
-    _refuse_other_kind(release, blob.schema_version)
+    release.refuse_other_kind(blob.schema_version)
     Release(name=name, product=product, schema_version=blob.schema_version).clean_fields(exclude={"document"})
     write_document(release, parts, document, product=product)
     return release
@@ -108,17 +107,12 @@ def delete_release(name: str, *, based_on: DataVersions | None = None) -> None:
     parts = parts_of(release)
     if based_on is not None:
         _refuse_outdated(release, parts, based_on)
-    _refuse_read_only(release)
+    release.refuse_read_only()
     if pointers := release.pointers():
         raise ReleaseInUseError(name, pointers)
     for part in parts.values():
         part.delete()
     release.delete()
-
-
-def _refuse_read_only(release: Release) -> None:
-    if release.read_only:
-        raise ReleaseReadOnlyError(release.name)
 
 
 def _refuse_outdated(release: Release, parts: dict[Place, ReleasePart], based_on: DataVersions) -> None:
@@ -129,14 +123,6 @@ def _refuse_outdated(release: Release, parts: dict[Place, ReleasePart], based_on
         expected = based_on.places.get(place, 0)
         if part is None or part.data_version != expected:
             raise (part if part is not None else release).outdated(expected)
-
-
-def _refuse_other_kind(release: Release, schema_version: int) -> None:
-    """What points to a whitelist needs one, and what points to something else does not."""
-    if (release.schema_version == Whitelist.schema_version) == (schema_version == Whitelist.schema_version):
-        return
-    if pointers := release.pointers():
-        raise ReleaseInUseError(release.name, pointers)
 
 
 # --- Single locales -----------------------------------------------------------------------------------------
@@ -179,7 +165,7 @@ def submit_locale(
     if not Release.objects.filter(name=release_name).exists():
         _create_for_submission(release_name, product, schema_version, hash_function, platform, aliases)
     release = _held(release_name, platform, aliases)
-    _refuse_read_only(release)
+    release.refuse_read_only()
     _refuse_disagreement(release, product, schema_version, hash_function)
     top, real = _with_platforms(release.document, platform, aliases)
     _check_locale(release, real, locale, document)

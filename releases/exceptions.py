@@ -14,13 +14,13 @@ from history.merge import Conflict
 MAX_POINTERS_SHOWN = 10
 
 
-class ReleaseStateError(Exception):
-    """Base of all refusals because of the state that a release is in."""
+class WrongStateError(Exception):
+    """Base of all refusals because of the state that something is in: the API's 409."""
 
-    code = "release_state"
+    code = "wrong_state"
 
 
-class ReleaseExistsError(ReleaseStateError):
+class ReleaseExistsError(WrongStateError):
     """A release of this name is there already."""
 
     code = "release_exists"
@@ -30,7 +30,7 @@ class ReleaseExistsError(ReleaseStateError):
         self.name = name
 
 
-class ReleaseReadOnlyError(ReleaseStateError):
+class ReleaseReadOnlyError(WrongStateError):
     """A read-only release was to be changed or deleted."""
 
     code = "release_read_only"
@@ -40,7 +40,7 @@ class ReleaseReadOnlyError(ReleaseStateError):
         self.name = name
 
 
-class ReleaseInUseError(ReleaseStateError):
+class ReleaseInUseError(WrongStateError):
     """A release that something points to was to be deleted, or to become another kind of document."""
 
     code = "release_in_use"

@@ -10,9 +10,10 @@ from django.db.models import Q
 
 from history.fields import CanonicalJSONField
 from history.models import VersionedModel
-from releases.blobs import BLOB_TYPES, Blob, Document, blob_for
+from releases.blobs import BLOB_TYPES, Blob, Document, UnknownSchemaVersion, Whitelist, blob_for
 from releases.blobs.allowlist import Allowlist
 from releases.blobs.document import join
+from releases.exceptions import ReleaseInUseError, ReleaseReadOnlyError
 from releases.querysets import ReleaseQuerySet, pointing_relations
 from releases.validation import (
     PRODUCT_LENGTH,
@@ -23,6 +24,8 @@ from releases.validation import (
     check_path_regex,
     check_prefix,
     check_products,
+    invalid_document,
+    shown,
     text_lengths,
 )
 
@@ -77,6 +80,31 @@ class Release(CheckedModel, VersionedModel):
         """Return the whole document, put together from its parts."""
         return join(self.document, self.parts_by_place())
 
+    def refuse_read_only(self) -> None:
+        """Raise ReleaseReadOnlyError when the release is locked."""
+        if self.read_only:
+            raise ReleaseReadOnlyError(self.name)
+
+    def refuse_other_kind(self, schema_version: int) -> None:
+        """Raise ReleaseInUseError when pointers to this release do not fit a document of that type.
+
+        What points to a whitelist needs one, and what points to something else does not.
+        """
+        if (self.schema_version == Whitelist.schema_version) == (schema_version == Whitelist.schema_version):
+            return
+        if pointers := self.pointers():
+            raise ReleaseInUseError(self.name, pointers)
+
+    def revert_save(self, change_reason: str) -> None:
+        """Write an earlier version of this row, guarded like any update (history.actions.revert)."""
+        stored = Release.objects.select_for_update(no_key=True).filter(pk=self.pk).first()
+        if stored is not None:
+            if self.read_only:  # an earlier version that was writable may come back
+                stored.refuse_read_only()
+            stored.refuse_other_kind(self.schema_version)
+        checked_blob(self.blob(), name=self.name, product=self.product)
+        self.save(change_reason=change_reason)
+
     def typed_blob(self) -> Blob:
         """Return the document as the engine sees it; raises UnknownSchemaVersion."""
         return blob_for(Document.from_dict(self.blob()))
@@ -117,6 +145,14 @@ class ReleasePart(CheckedModel, VersionedModel):
 
     def __str__(self) -> str:
         return f"{self.platform} {self.locale}"
+
+    def revert_save(self, change_reason: str) -> None:
+        """Write an earlier version of this row, guarded like any submission (history.actions.revert)."""
+        release = Release.objects.select_for_update(no_key=True).get(pk=self.release_id)
+        release.refuse_read_only()
+        parts = release.parts_by_place() | {(self.platform, self.locale): self.document}
+        checked_blob(join(release.document, parts), name=release.name, product=release.product)
+        self.save(change_reason=change_reason)
 
 
 class AllowedDomain(CheckedModel, VersionedModel):
@@ -190,6 +226,23 @@ class SpecialForceHost(CheckedModel, VersionedModel):
 
     def __str__(self) -> str:
         return self.prefix
+
+
+def checked_blob(document: Any, *, name: str, product: str) -> Blob:
+    """Return a document that may be stored as release `name` of `product`; raise ValidationError with all problems."""
+    if not isinstance(document, dict):
+        raise ValidationError({"document": f"{shown(document)}: must be a JSON object."})
+    if document.get("name") != name:
+        raise ValidationError(
+            {"document": f"name: {shown(document.get('name'))}: differs from the release's name {name!r}."}
+        )
+    try:
+        blob = blob_for(Document.from_dict(document))
+    except UnknownSchemaVersion as error:
+        raise ValidationError({"document": str(error)}) from error
+    if problems := blob.problems(stored_allowlist(), product):
+        raise invalid_document(problems)
+    return blob
 
 
 def allowlisted_domains() -> dict[str, Any]:

@@ -6,18 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.db import connection
 
 from history import bulk
 from history.merge import Conflict, MergeConflictError, merge
 from history.values import ABSENT, Json, Path, same_value
-from releases.blobs import Blob, Document, UnknownSchemaVersion, blob_for
+from releases.blobs import Blob
 from releases.blobs.base import as_dict
 from releases.blobs.document import Place, join, split
 from releases.exceptions import StaleDocumentError
-from releases.models import Release, ReleasePart, stored_allowlist
-from releases.validation import invalid_document, shown
+from releases.models import Release, ReleasePart
+from releases.validation import shown
 
 Parts = dict[Place, ReleasePart]
 
@@ -91,23 +90,6 @@ def parts_of(release: Release) -> Parts:
 def versions_of(release: Release, parts: Parts) -> DataVersions:
     """Return the versions of rows that have been read already."""
     return DataVersions(release.data_version, {place: part.data_version for place, part in parts.items()})
-
-
-def checked_blob(document: Any, *, name: str, product: str, field: str = "document") -> Blob:
-    """Return a document that may be stored as release `name` of `product`; raise ValidationError with all problems."""
-    if not isinstance(document, dict):
-        raise ValidationError({field: f"{shown(document)}: must be a JSON object."})
-    if document.get("name") != name:
-        raise ValidationError(
-            {field: f"name: {shown(document.get('name'))}: differs from the release's name {name!r}."}
-        )
-    try:
-        blob = blob_for(Document.from_dict(document))
-    except UnknownSchemaVersion as error:
-        raise ValidationError({field: str(error)}) from error
-    if problems := blob.problems(stored_allowlist(), product):
-        raise invalid_document(problems, field)
-    return blob
 
 
 def set_paths(kind: type[Blob]) -> Callable[[Path], bool]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from history.exceptions import OutdatedDataError
 from history.merge import FieldComparison
+from releases.exceptions import WrongStateError
 
 
 @dataclass
@@ -26,7 +27,7 @@ class StaleRuleError(OutdatedDataError):
         return kind, (*arguments, self.comparison)
 
 
-class ShutoffExistsError(Exception):
+class ShutoffExistsError(WrongStateError):
     """Updates of this product and channel are shut off already."""
 
     code = "shutoff_exists"
@@ -35,7 +36,7 @@ class ShutoffExistsError(Exception):
         super().__init__(f"Updates of {product} on channel {channel} are shut off already.")
 
 
-class ExistingPinIsNewerError(Exception):
+class ExistingPinIsNewerError(WrongStateError):
     """A pin was to be pointed to an older release than it points to now (features K08)."""
 
     code = "existing_pin_is_newer"

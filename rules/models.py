@@ -89,6 +89,10 @@ class Rule(CheckedModel, VersionedModel):
     """Offers a release to the clients that match; an empty field accepts everything (protocol.md section 4)."""
 
     history_facets: ClassVar[dict[str, str]] = {"product": "product", "channel": "channel"}
+    # Lists written as text, each with its separator: differences show items added and removed.
+    history_list_fields: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("version", "locale", "os_version", "instruction_set", "distribution"), ","
+    )
 
     class UpdateType(models.TextChoices):
         MINOR = "minor"

@@ -161,7 +161,7 @@ def test_allowed_domain__every_path_besides_some_paths__is_refused_both_ways():
 
 def test_allowed_domain__same_entry_twice__message_names_the_values():
     AllowedDomainFactory(host="a.example", path_regex="/x")
-    with pytest.raises(ValidationError, match="host 'a.example', path_regex '/x': there is one already"):
+    with pytest.raises(ValidationError, match=r"host 'a\.example', path_regex '/x': there is one already"):
         AllowedDomainFactory(host="a.example", path_regex="/x")
 
 

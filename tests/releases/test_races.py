@@ -31,7 +31,7 @@ def at_once(*acts):
             barrier.wait()
             with change_set(actor_name="build", reason="race"):
                 return act()
-        except Exception as error:  # noqa: BLE001  # each thread's outcome is looked at by the test
+        except Exception as error:  # each thread's outcome is looked at by the test
             return error
         finally:
             connections.close_all()

@@ -1,7 +1,7 @@
 """All addresses of the admin and API process but the public ones, which are answered before Django."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
@@ -9,6 +9,7 @@ from releng.updates.urls import read_api_urls
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/history/", include("history.urls")),
     path("admin/", admin.site.urls),
     path(
         "api/schema/",

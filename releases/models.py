@@ -178,7 +178,7 @@ class AllowedDomain(CheckedModel, VersionedModel):
         default=0, help_text="Of several expressions for one host, the lowest is tried first."
     )
     products = CanonicalJSONField(
-        default=list, validators=[check_products], help_text="A JSON list of product names."
+        default=list, blank=True, help_text="A JSON list of product names; empty: nobody."
     )
 
     class Meta:
@@ -195,6 +195,11 @@ class AllowedDomain(CheckedModel, VersionedModel):
 
     def __str__(self) -> str:
         return f"{self.host} {self.path_regex}".rstrip()
+
+    def clean_fields(self, exclude: Any = None) -> None:
+        super().clean_fields(exclude=exclude)
+        if "products" not in (exclude or ()):
+            check_products(self.products)  # Django's validators do not see empty values
 
     def clean(self) -> None:
         others = AllowedDomain.objects.filter(host=self.host).exclude(pk=self.pk)

@@ -136,9 +136,10 @@ def check_comment(text: str) -> None:
 
 
 def check_products(value: Any) -> None:
-    """Raise ValidationError unless `value` is a list of product names."""
+    """Raise ValidationError unless `value`, an entry's products, is a list of product names."""
     if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-        raise ValidationError(f"{shown(value)}: must be a list of product names.", code="bad_products")
+        message = f"{shown(value)}: must be a list of product names."
+        raise ValidationError({"products": ValidationError(message, code="bad_products")})
 
 
 def invalid_document(problems: Iterable[Problem], field: str = "document") -> ValidationError:

@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
                 ('host', models.CharField(help_text='Exactly as in the URL, with the port if there is one.', max_length=253, validators=[releases.validation.check_host])),
                 ('path_regex', models.CharField(blank=True, default='', help_text='What the whole path must match; empty: every path.', max_length=500, validators=[releases.validation.check_path_regex])),
                 ('position', models.PositiveIntegerField(default=0, help_text='Of several expressions for one host, the lowest is tried first.')),
-                ('products', history.fields.CanonicalJSONField(default=list, help_text='A JSON list of product names.', validators=[releases.validation.check_products])),
+                ('products', history.fields.CanonicalJSONField(blank=True, default=list, help_text='A JSON list of product names; empty: nobody.')),
             ],
             options={
                 'ordering': ['host', 'position', 'path_regex'],
@@ -72,7 +72,7 @@ class Migration(migrations.Migration):
                 ('host', models.CharField(help_text='Exactly as in the URL, with the port if there is one.', max_length=253, validators=[releases.validation.check_host])),
                 ('path_regex', models.CharField(blank=True, default='', help_text='What the whole path must match; empty: every path.', max_length=500, validators=[releases.validation.check_path_regex])),
                 ('position', models.PositiveIntegerField(default=0, help_text='Of several expressions for one host, the lowest is tried first.')),
-                ('products', history.fields.CanonicalJSONField(default=list, help_text='A JSON list of product names.', validators=[releases.validation.check_products])),
+                ('products', history.fields.CanonicalJSONField(blank=True, default=list, help_text='A JSON list of product names; empty: nobody.')),
                 ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
                 ('history_date', models.DateTimeField(db_index=True)),
                 ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),

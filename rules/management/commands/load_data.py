@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import gzip
 import json
+import os
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -16,6 +17,14 @@ from history.changesets import change_set
 from rules.datafile import DataFileError, load
 
 MAX_WARNINGS_SHOWN = 50
+
+
+def user_name() -> str:
+    """Return who runs this command, as the system knows them: a container may have a user without a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def show_progress(rows: Iterable[Any], label: str, total: int) -> Iterable[Any]:
@@ -36,7 +45,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, file: str, replace: bool, reason: str, **options: Any) -> None:
         data = self._read(file)
         try:
-            with change_set(actor_name=getpass.getuser(), reason=reason or f"load_data {file}"):
+            with change_set(actor_name=user_name(), reason=reason or f"load_data {file}"):
                 loaded = load(data, replace=replace, progress=show_progress)
         except DataFileError as error:
             raise CommandError(f"{file}: nothing was loaded.\n{error}") from error

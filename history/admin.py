@@ -6,13 +6,17 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.db.models import ProtectedError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import path, reverse
 from django.utils.text import capfirst
 
 from history import context
-from history.exceptions import OutdatedDataError
+from history.actions import revert
+from history.exceptions import HistoryError, OutdatedDataError
 from history.timeline import compare, timeline
 
 READ_METHODS = ("GET", "HEAD")
@@ -111,9 +115,55 @@ class VersionedAdmin(admin.ModelAdmin):
             "entries": entries,
             "older": entries[-1].row.history_id if entries[-1].row.history_type != "+" else None,
             "comparison": self._comparison(request, object_id),
+            "can_revert": self.has_change_permission(request) or self.has_add_permission(request),
+            "revert_name": f"admin:{_name(self.opts)}_revert",
             **(extra_context or {}),
         }
         return render(request, "history/object_history.html", page)
+
+    def get_urls(self) -> list[Any]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_revert"
+        view = self.admin_site.admin_view(self.revert_view)
+        return [path("<int:object_id>/revert/<int:history_id>/", view, name=name), *super().get_urls()]
+
+    def revert_view(self, request: HttpRequest, object_id: int, history_id: int) -> HttpResponse:
+        """Ask, and on POST put an earlier version back: a change like any other, with its permission."""
+        key = {self.model._meta.pk.attname: object_id}
+        row = self.model.history.select_related("change_set").filter(history_id=history_id, **key).first()
+        if row is None:
+            raise Http404("no such version")
+        live = self.model._base_manager.filter(pk=object_id).first()
+        allowed = self.has_change_permission(request, live) if live else self.has_add_permission(request)
+        if not allowed:
+            raise PermissionDenied
+        problem = None
+        if request.method == "POST":
+            try:
+                with transaction.atomic():
+                    context.require("a version to be put back").reason = request.POST.get("reason", "")[
+                        :1_000
+                    ]
+                    restored = revert(row, based_on=_number(request.POST.get("based_on")))
+            except ValidationError as error:
+                problem = " ".join(error.messages)
+            except (HistoryError, ProtectedError) as error:
+                problem = str(error)
+            else:
+                self.message_user(request, f"{restored} is as it was in version {row.data_version}.")
+                return HttpResponseRedirect(reverse(f"admin:{_name(self.opts)}_history", args=[object_id]))
+        page = {
+            **self.admin_site.each_context(request),
+            "title": f"Put version {row.data_version} of {self.opts.verbose_name} {row.instance} back?",
+            "subtitle": None,
+            "opts": self.opts,
+            "module_name": capfirst(str(self.opts.verbose_name_plural)),
+            "row": row,
+            "live": live,
+            "changes": compare(live, row) if live is not None else [],
+            "history_url": reverse(f"admin:{_name(self.opts)}_history", args=[object_id]),
+            "problem": problem,
+        }
+        return render(request, "history/revert.html", page, status=409 if problem else 200)
 
     def _comparison(self, request: HttpRequest, object_id: str) -> dict[str, Any] | None:
         """Return the two versions that the reader chose and how they differ, the first one being the base."""
@@ -129,6 +179,10 @@ class VersionedAdmin(admin.ModelAdmin):
             raise Http404("no such version")
         base, other = rows[chosen[0]], rows[chosen[1]]
         return {"base": base, "other": other, "changes": compare(base, other)}
+
+
+def _name(opts: Any) -> str:
+    return f"{opts.app_label}_{opts.model_name}"
 
 
 def _number(text: str | None) -> int | None:

@@ -169,3 +169,58 @@ def test_history_urls__every_registered_model__refuse_to_write(admin_client, she
         assert set(answer["Allow"].split(", ")) == {"GET", "HEAD"}
     assert {model: model.history.count() for model in models} == before
     assert Shelf.objects.get().name == "A"
+
+
+def revert_url(shelf, version):
+    row = Shelf.history.exclude(history_type="-").get(data_version=version)
+    return reverse("admin:sample_shelf_revert", args=[shelf.pk, row.history_id])
+
+
+@pytest.fixture
+def changed(shelf):
+    with act("bert", "more"):
+        shelf.height = 7
+        shelf.save()
+    return shelf
+
+
+def test_revert__asked_and_confirmed__is_a_change_of_the_user(admin_client, changed):
+    page = admin_client.get(revert_url(changed, 1)).content.decode()
+    assert "<del>7</del>" in page
+    assert "<ins>1</ins>" in page
+    assert Shelf.objects.get().height == 7, "asking changes nothing"
+    answer = admin_client.post(revert_url(changed, 1), {"based_on": "2", "reason": "it was right"})
+    assert answer.status_code == 302
+    assert (Shelf.objects.get().height, Shelf.objects.get().data_version) == (1, 3)
+    row = Shelf.history.first()
+    assert row.history_change_reason == "restores version 1"
+    assert (row.change_set.reason, row.change_set.actor_name) == ("it was right", "admin")
+
+
+def test_revert__somebody_was_faster__is_409_and_nothing_changed(admin_client, changed):
+    url = revert_url(changed, 1)
+    with act("carla"):
+        changed.tags = "new"
+        changed.save()
+    answer = admin_client.post(url, {"based_on": "2"})
+    assert answer.status_code == 409
+    assert b"carla changed tags" in answer.content
+    assert Shelf.objects.get().height == 7
+
+
+def test_restore__deleted_object__from_its_history(admin_client, changed):
+    with act():
+        changed.delete()
+    assert admin_client.post(revert_url(changed, 1), {"based_on": ""}).status_code == 302
+    assert Shelf.objects.get().data_version == 3
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_revert__with_view_permission_only__is_refused(client, django_user_model, changed, method):
+    user = django_user_model.objects.create_user("dora", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_shelf"))
+    client.force_login(user)
+    assert getattr(client, method)(revert_url(changed, 1), {"based_on": "2"}).status_code == 403
+    assert Shelf.objects.get().height == 7
+    history = client.get(reverse("admin:sample_shelf_history", args=[changed.pk])).content.decode()
+    assert "Put version" not in history

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 
 from history import bulk
@@ -42,7 +42,7 @@ def story():
 def auditor(client, django_user_model):
     """Somebody who may read all history, and change nothing."""
     user = django_user_model.objects.create_user("auditor", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    user.groups.add(Group.objects.get(name="auditor"))
     client.force_login(user)
     return client
 
@@ -80,6 +80,12 @@ def test_feed__filters__narrow_it(auditor, story, query, reasons):
 
 def test_feed__one_object__has_just_its_acts(auditor, story):
     assert shown(auditor, model="sample.Shelf", object_id=story.pk) == ["=cmd|evil", "first shelves"]
+
+
+def test_auditor__reads_all_and_changes_nothing(auditor, django_user_model):
+    held = django_user_model.objects.get(username="auditor").get_all_permissions()
+    assert {name.split(".")[1].split("_")[0] for name in held} == {"view"}
+    assert {"history.view_changeset", "sample.view_shelf", "rules.view_rule", "releases.view_release"} <= held
 
 
 def test_feed__bad_filter__says_what_is_wrong(auditor, story):

@@ -52,7 +52,10 @@ def test_explain__mapping_to_another_product__is_warned_about(demo):
     with change_set(actor_name="tester", reason="aurora serves another product's release"):
         Rule(product="Aurora", priority=1, background_rate=100, mapping_id="Firefox-145.0-build2").save()
     printed = run(DEMO_URL.replace("/Firefox/", "/Aurora/"), "--explain")
-    assert "Warning: mapping Firefox-145.0-build2 is a release of Firefox, but the rule is for Aurora." in printed
+    assert (
+        "Warning: mapping Firefox-145.0-build2 is a release of Firefox, but the rule is for Aurora."
+        in printed
+    )
 
 
 def test_answer__shutoff__says_so(demo):

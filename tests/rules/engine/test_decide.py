@@ -62,6 +62,16 @@ def e9(fields, **asked):
         ({"channel": "re*"}, {"channel": "release"}, True),
         ({"channel": "release"}, {"channel": "release-cck-corp"}, True),
         ({"build_id": ">2020"}, {"build_id": "3"}, True),
+        ({"version": "10.0.*"}, {"version": "10.0.2"}, True),
+        ({"version": "10.0.*"}, {"version": "10.1"}, False),
+        ({"version": "10.*"}, {"version": "10.1a2"}, True),
+        ({"version": ">=10.*"}, {"version": "10.1"}, False),
+        ({"version": "12.*"}, {"version": "12.*"}, True),
+        ({"version": "12.3"}, {"version": "12.*"}, True),
+        ({"version": "<12.3"}, {"version": "12.*"}, False),
+        ({"version": "8.0,>=10.0,<7.0"}, {"version": "10.0a1"}, False),
+        ({"version": "8.0,>=10.0a1,<7.0"}, {"version": "10.0a1"}, True),
+        ({"version": "8.0, 9.0"}, {"version": "9.0"}, False),
     ],
 )
 def test_e9__field__matches_as_written(fields, asked, matches):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
@@ -130,7 +130,7 @@ class VersionedModel(models.Model):
 
     data_version = models.PositiveIntegerField(default=1, editable=False, validators=[MinValueValidator(1)])
 
-    objects = VersionedManager()
+    objects: ClassVar[Any] = VersionedManager()
     history: Any = VersionedRecords(inherit=True)
 
     class Meta:

@@ -20,6 +20,7 @@ from releases.exceptions import ReleaseExistsError, ReleaseInUseError
 from releases.models import Release, ReleasePart, checked_blob, stored_allowlist
 from releases.storage import (
     DataVersions,
+    Parts,
     insert_parts,
     locked,
     merged,
@@ -68,17 +69,29 @@ def update_release(
     ReleaseInUseError where something needs the kind of document that it was, and ValidationError.
     """
     release = locked(name)
-    release.refuse_read_only()
     product = release.product if product is None else product
-    blob = checked_blob(document, name=name, product=product)
     parts = parts_of(release)
-    if based_on != versions_of(release, parts):
-        document = merged(release, parts, based_on, document, type(blob))
-        blob = checked_blob(document, name=name, product=product)
-    release.refuse_other_kind(blob.schema_version)
-    Release(name=name, product=product, schema_version=blob.schema_version).clean_fields(exclude={"document"})
+    document = checked_update(release, parts, document, based_on=based_on, product=product)
     write_document(release, parts, document, product=product)
     return release
+
+
+def checked_update(
+    release: Release, parts: Parts, document: dict[str, Any], *, based_on: DataVersions, product: str
+) -> dict[str, Any]:
+    """Return the document that `update_release` would write, merged where need be; write nothing.
+
+    Raises what `update_release` raises: for forms, which tell it before anything is written.
+    """
+    release.refuse_read_only()
+    blob = checked_blob(document, name=release.name, product=product)
+    if based_on != versions_of(release, parts):
+        document = merged(release, parts, based_on, document, type(blob))
+        blob = checked_blob(document, name=release.name, product=product)
+    release.refuse_other_kind(blob.schema_version)
+    changed = Release(name=release.name, product=product, schema_version=blob.schema_version)
+    changed.clean_fields(exclude={"document"})
+    return document
 
 
 def set_read_only(name: str, read_only: bool, *, based_on: int) -> Release:  # noqa: FBT001  # the verb's object
@@ -115,7 +128,7 @@ def delete_release(name: str, *, based_on: DataVersions | None = None) -> None:
     release.delete()
 
 
-def _refuse_outdated(release: Release, parts: dict[Place, ReleasePart], based_on: DataVersions) -> None:
+def _refuse_outdated(release: Release, parts: Parts, based_on: DataVersions) -> None:
     if release.data_version != based_on.top:
         raise release.outdated(based_on.top)
     for place in parts.keys() | based_on.places.keys():
@@ -175,6 +188,19 @@ def submit_locale(
         release.save()
     part, replaced = _put_part(release, (real, locale), document, base_version)
     return Submission(release, part, created=not (replaced and real == platform))
+
+
+def remove_locale(release_name: str, platform: str, locale: str, *, based_on: int) -> None:
+    """Delete one locale whose version `based_on` the caller has read.
+
+    Raises Release.DoesNotExist, ReleasePart.DoesNotExist, ReleaseReadOnlyError and OutdatedDataError.
+    """
+    release = locked(release_name)
+    release.refuse_read_only()
+    part = release.parts.get(platform=platform, locale=locale)
+    if part.data_version != based_on:
+        raise part.outdated(based_on)
+    part.delete()
 
 
 def _create_for_submission(

@@ -8,14 +8,17 @@ from typing import Any
 
 from django.db import models
 
-from history.exceptions import OutdatedDataError
+from history.exceptions import HistoryError, OutdatedDataError
 from history.merge import Conflict
 
 MAX_POINTERS_SHOWN = 10
 
 
-class WrongStateError(Exception):
-    """Base of all refusals because of the state that something is in: the API's 409."""
+class WrongStateError(HistoryError):
+    """Base of all refusals because of the state that something is in: the API's 409.
+
+    A HistoryError, so that the history pages, which put versions back, tell it like their own refusals.
+    """
 
     code = "wrong_state"
 

@@ -1,0 +1,298 @@
+"""Releases, their locales, and from where payloads may come, in the admin; all changes go through the verbs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.forms.fields import InvalidJSONInput
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import format_html, format_html_join
+
+from history.admin import VersionedAdmin, VersionedForm
+from history.canonical import canonical_json
+from history.changesets import change_set
+from history.exceptions import HistoryError
+from history.fields import CanonicalJSONField
+from history.models import VersionedModel
+from releases import actions
+from releases.models import AllowedDomain, Release, ReleasePart, SpecialForceHost, checked_blob
+from releases.storage import DataVersions, parts_of
+
+Values = Mapping[str, Any]
+
+
+class DocumentField(forms.JSONField):
+    """A JSON document, written with indents; says where text is no JSON."""
+
+    widget = forms.Textarea(attrs={"rows": 40, "class": "vLargeTextField", "spellcheck": "false"})
+
+    def to_python(self, value: Any) -> Any:
+        if self.disabled or not value:
+            return value or None
+        try:
+            return json.loads(value, parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            raise ValidationError(f"This is not JSON: {error}.", code="invalid") from error
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """Show what was typed as it was typed."""
+        return None if data is None else InvalidJSONInput(data)
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, InvalidJSONInput):
+            return value
+        return "" if value is None else json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a value that JSON has")
+
+
+class VerbAdmin(VersionedAdmin):
+    """Base of admin classes whose changes go through verbs; tells refusals, and warnings about what was saved."""
+
+    formfield_overrides = {CanonicalJSONField: {"form_class": DocumentField}}
+
+    def create(self, obj: Any, values: Values) -> VersionedModel:
+        """Write a new row by its verb."""
+        return actions.store(obj)
+
+    def update(self, obj: Any, values: Values) -> VersionedModel:
+        """Write a changed row by its verb, based on `values["based_on"]`."""
+        obj.data_version = values["based_on"]
+        return actions.store(obj)
+
+    def remove(self, obj: Any) -> None:
+        """Delete a row by its verb."""
+        actions.remove(obj)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001
+        values = form.cleaned_data
+        if change and values.get("based_on") is None:
+            raise ValidationError("The form does not say what it is based on; open the page anew.")
+        with change_set(reason=values.get("reason", "")):
+            row = self.update(obj, values) if change else self.create(obj, values)
+        obj.pk, obj.data_version = row.pk, row.data_version
+        for warning in row.warnings() if hasattr(row, "warnings") else ():
+            self.message_user(request, warning, messages.WARNING)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        self.remove(obj)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return self._told(request, super().changeform_view, *args, **kwargs)
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return self._told(request, super().delete_view, *args, **kwargs)
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return self._told(request, super().changelist_view, *args, **kwargs)
+
+    def _told(
+        self, request: HttpRequest, view: Callable[..., HttpResponse], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Answer a verb's refusal by a message on the same page; nothing of what was begun is kept."""
+        try:
+            with transaction.atomic():
+                return view(request, *args, **kwargs)
+        except HistoryError as error:
+            self.message_user(request, str(error), messages.ERROR)
+        except ValidationError as error:
+            self.message_user(request, " ".join(error.messages), messages.ERROR)
+        return HttpResponseRedirect(request.get_full_path())
+
+
+class UseFilter(admin.SimpleListFilter):
+    """Releases that something points to, or nothing."""
+
+    title = "use"
+    parameter_name = "use"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("used", "pointed at"), ("unused", "not pointed at")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if self.value() is None:
+            return queryset
+        return queryset.pointed_at() if self.value() == "used" else queryset.unused()
+
+
+class ReleaseForm(VersionedForm):
+    """The whole document as text; carries the versions of all its parts, so that stale edits are merged."""
+
+    blob = DocumentField(label="Document")
+
+    class Meta:
+        model = Release
+        fields = ["name", "product"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["based_on"] = forms.CharField(required=False, widget=forms.HiddenInput)
+        if self.instance.pk is not None and not self.is_bound:
+            versions = DataVersions.of(self.instance)
+            self.fields["based_on"].initial = canonical_json(versions.as_tree())
+            self.fields["blob"].initial = self.instance.blob()
+
+    def clean_based_on(self) -> DataVersions | None:
+        """Read the versions of the parts."""
+        if self.instance.pk is None:
+            return None
+        try:
+            return DataVersions.from_tree(json.loads(self.cleaned_data["based_on"]))
+        except ValueError as error:
+            raise ValidationError("The form does not say what it is based on; open the page anew.") from error
+
+    def clean(self) -> dict[str, Any]:
+        forms.ModelForm.clean(self)
+        if not self.errors:
+            try:
+                self._check()
+            except ValidationError as error:
+                for name, errors in error.error_dict.items():
+                    self.add_error("blob" if name not in self.fields else name, errors)
+            except HistoryError as error:
+                self.add_error(None, str(error))
+        return self.cleaned_data
+
+    def _check(self) -> None:
+        values = self.cleaned_data
+        if self.instance.pk is None:
+            checked_blob(values["blob"], name=values["name"], product=values["product"])
+            return
+        release = Release.objects.get(pk=self.instance.pk)
+        actions.checked_update(
+            release,
+            parts_of(release),
+            values["blob"],
+            based_on=values["based_on"],
+            product=values.get("product", release.product),
+        )
+
+
+@admin.register(Release)
+class ReleaseAdmin(VerbAdmin):
+    """Releases as whole documents."""
+
+    form = ReleaseForm
+    list_display = ["name", "product", "schema_version", "read_only", "data_version"]
+    list_filter = ["product", "schema_version", "read_only", UseFilter]
+    search_fields = ["name", "product"]
+    fields = ["name", "product", "schema_version", "read_only", "pointed_at_by"]
+    actions = ["lock", "unlock"]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        releases: Any = super().get_queryset(request)
+        return releases.without_documents()
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        may_edit = self.has_change_permission(request, obj) or obj is None
+        return [*self.fields, "blob" if may_edit else "document_text"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        always = ["schema_version", "read_only", "pointed_at_by", "document_text"]
+        return always if obj is None else ["name", *always]
+
+    @admin.display(description="Pointed at by")
+    def pointed_at_by(self, release: Release) -> str:
+        """What offers this release."""
+        rows = release.pointers() if release.pk is not None else []
+        return format_html_join(", ", "{} {}", ((row._meta.verbose_name, row) for row in rows)) or "nothing"
+
+    @admin.display(description="Document")
+    def document_text(self, release: Release) -> str:
+        """The whole document, for those who may only read it."""
+        return format_html("<pre>{}</pre>", json.dumps(release.blob(), indent=2, ensure_ascii=False))
+
+    def create(self, obj: Any, values: Values) -> VersionedModel:
+        return actions.create_release(values["name"], values["product"], values["blob"])
+
+    def update(self, obj: Any, values: Values) -> VersionedModel:
+        return actions.update_release(
+            obj.name, values["blob"], based_on=values["based_on"], product=values["product"]
+        )
+
+    def remove(self, obj: Any) -> None:
+        actions.delete_release(obj.name)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """List what is deleted along; Django would count the parts as what protects a release."""
+        names = [f"release {release} with {release.parts.count()} locales" for release in objs]
+        protected = [
+            f"{row._meta.verbose_name} {row} points to {release}"
+            for release in objs
+            for row in release.pointers()
+        ]
+        allowed = all(self.has_delete_permission(request, release) for release in objs)
+        missing = set() if allowed else {str(self.opts.verbose_name)}
+        return names, {str(self.opts.verbose_name_plural): len(names)}, missing, protected
+
+    @admin.action(description="Make read-only", permissions=["change"])
+    def lock(self, request: HttpRequest, queryset: models.QuerySet[Release]) -> None:
+        """Lock releases against every change."""
+        for release in queryset:
+            actions.set_read_only(release.name, True, based_on=release.data_version)
+
+    @admin.action(description="Make writable", permissions=["change"])
+    def unlock(self, request: HttpRequest, queryset: models.QuerySet[Release]) -> None:
+        """Let releases be changed again."""
+        for release in queryset:
+            actions.set_read_only(release.name, False, based_on=release.data_version)
+
+
+@admin.register(ReleasePart)
+class ReleasePartAdmin(VerbAdmin):
+    """Single locales of releases, as builds submit them."""
+
+    list_display = ["release", "platform", "locale", "data_version"]
+    list_select_related = ["release"]
+    list_filter = ["release__product"]
+    search_fields = ["release__name", "platform", "locale"]
+    autocomplete_fields = ["release"]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("release").defer("release__document")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return [] if obj is None else ["release", "platform", "locale"]
+
+    def create(self, obj: Any, values: Values) -> VersionedModel:
+        return self._submit(obj, values, base_version=None)
+
+    def update(self, obj: Any, values: Values) -> VersionedModel:
+        return self._submit(obj, values, base_version=values["based_on"])
+
+    def _submit(self, obj: Any, values: Values, base_version: int | None) -> ReleasePart:
+        return actions.submit_locale(
+            obj.release.name,
+            obj.release.product,
+            obj.platform,
+            obj.locale,
+            values["document"],
+            base_version=base_version,
+        ).part
+
+    def remove(self, obj: Any) -> None:
+        actions.remove_locale(obj.release.name, obj.platform, obj.locale, based_on=obj.data_version)
+
+
+@admin.register(AllowedDomain)
+class AllowedDomainAdmin(VerbAdmin):
+    """From where payloads may come."""
+
+    list_display = ["host", "path_regex", "position", "products", "data_version"]
+    search_fields = ["host", "products"]
+
+
+@admin.register(SpecialForceHost)
+class SpecialForceHostAdmin(VerbAdmin):
+    """Which payload URLs carry `force` on."""
+
+    list_display = ["prefix", "data_version"]
+    search_fields = ["prefix"]

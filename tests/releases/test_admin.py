@@ -1,0 +1,287 @@
+"""Releases, locales and the allow-list in the admin."""
+
+import json
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.urls import reverse
+
+from history.changesets import change_set
+from history.models import ChangeSet
+from releases import actions
+from releases.models import AllowedDomain, Release, ReleasePart, SpecialForceHost
+from releases.storage import DataVersions
+from tests.factories import (
+    PLATFORM,
+    AllowedDomainFactory,
+    PinFactory,
+    ReleaseFactory,
+    RuleFactory,
+    SpecialForceHostFactory,
+    locale_document,
+    release_document,
+)
+
+pytestmark = pytest.mark.django_db
+
+NAME = "Acme-10.0-build1"
+
+
+@pytest.fixture
+def release():
+    return ReleaseFactory(name=NAME)
+
+
+def page_of(row, kind="change"):
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_{kind}", args=[row.pk])
+
+
+def listing(model, kind="changelist"):
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{kind}")
+
+
+def typed(release, document, **values):
+    """Return what the form of a release sends."""
+    versions = DataVersions.of(release)
+    return {
+        "product": release.product,
+        "blob": json.dumps(document),
+        "based_on": json.dumps(versions.as_tree()),
+        "reason": "",
+    } | values
+
+
+def told(answer):
+    return " ".join(str(message) for message in answer.context["messages"])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        ReleaseFactory,
+        lambda **values: ReleaseFactory().parts.first(),
+        lambda **values: AllowedDomainFactory(host=f"h{AllowedDomain.objects.count()}.example"),
+        lambda **values: SpecialForceHostFactory(prefix=f"https://h{SpecialForceHost.objects.count()}"),
+    ],
+)
+def test_list__however_many_rows__same_number_of_queries(admin_client, make, django_assert_max_num_queries):
+    row = make()
+    url = listing(type(row))
+    admin_client.get(url)
+    with django_assert_max_num_queries(12) as few:
+        assert admin_client.get(url).status_code == 200
+    for _ in range(8):
+        make()
+    with django_assert_max_num_queries(len(few.captured_queries)):
+        assert admin_client.get(url).status_code == 200
+
+
+def test_list__use_filter__tells_used_from_unused(admin_client):
+    used, free = ReleaseFactory.mapped(), ReleaseFactory()
+    pinned = ReleaseFactory.pinned()
+    found = {
+        use: set(admin_client.get(listing(Release), {"use": use}).context["cl"].queryset)
+        for use in ("used", "unused")
+    }
+    assert found == {"used": {used, pinned}, "unused": {free}}
+
+
+def test_page__release__shows_the_whole_document_and_what_points_to_it(admin_client, release):
+    rule = RuleFactory(mapping=release)
+    text = admin_client.get(page_of(release)).content.decode()
+    assert "20250101000000" in text
+    assert f"rule {rule}" in text
+
+
+def test_page__reader__sees_the_document_and_no_form(client, django_user_model, release):
+    reader = django_user_model.objects.create_user("reader", is_staff=True)
+    reader.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    client.force_login(reader)
+    answer = client.get(page_of(release))
+    assert answer.status_code == 200
+    assert "20250101000000" in answer.content.decode()
+    assert "<textarea" not in answer.content.decode()
+    assert client.post(page_of(release), typed(release, release.blob())).status_code == 403
+
+
+def test_add__release__goes_through_the_verb(admin_client, admin_user):
+    data = {"name": NAME, "product": "Acme", "blob": json.dumps(release_document(NAME)), "reason": "new beta"}
+    assert admin_client.post(listing(Release, "add"), data).status_code == 302
+    assert Release.objects.get().blob() == release_document(NAME)
+    row = ChangeSet.objects.get()
+    assert (row.actor, row.reason, row.origin) == (admin_user, "new beta", "admin")
+
+
+def test_add__bad_document__lists_every_problem_and_keeps_the_text(admin_client):
+    document = release_document(NAME) | {"appversion": "1", "displayVersion": 10}
+    data = {"name": NAME, "product": "Acme", "blob": json.dumps(document)}
+    answer = admin_client.post(listing(Release, "add"), data)
+    assert answer.status_code == 200
+    errors = answer.context["adminform"].form.errors["blob"]
+    assert len(errors) == 2
+    assert any(error.startswith("displayVersion: 10: must be of type string") for error in errors)
+    assert "appversion" in answer.content.decode()
+    assert not Release.objects.exists()
+
+
+@pytest.mark.parametrize("text", ["{", '{"a": NaN}', "[" * 100_000])
+def test_add__no_json__says_so(admin_client, text):
+    data = {"name": NAME, "product": "Acme", "blob": text}
+    answer = admin_client.post(listing(Release, "add"), data)
+    assert "This is not JSON" in answer.context["adminform"].form.errors["blob"][0]
+
+
+def test_change__locale_edited__writes_that_row_alone(admin_client, release):
+    document = release.blob()
+    document["platforms"][PLATFORM]["locales"]["de"]["buildID"] = "20250202000000"
+    answer = admin_client.post(page_of(release), typed(release, document, reason="rebuilt"))
+    assert answer.status_code == 302
+    assert Release.objects.get().blob() == document
+    assert Release.history.count() == 1
+    assert ReleasePart.history.first().change_set.reason == "rebuilt"
+
+
+def test_change__form_as_the_page_gave_it__changes_nothing(admin_client, release):
+    form = admin_client.get(page_of(release)).context["adminform"].form
+    data = {name: form[name].value() for name in ("product", "blob", "based_on")}
+    assert admin_client.post(page_of(release), data).status_code == 302
+    assert Release.history.count() == 1
+
+
+def test_change__stale_and_overlapping__is_refused_naming_whom_and_where(admin_client, release):
+    stale = typed(release, release.blob() | {"displayVersion": "mine"})
+    with change_set(actor_name="bert"):
+        actions.update_release(
+            NAME, release.blob() | {"displayVersion": "theirs"}, based_on=DataVersions.of(release)
+        )
+    answer = admin_client.post(page_of(release), stale)
+    assert answer.status_code == 200
+    text = " ".join(answer.context["adminform"].form.non_field_errors())
+    assert "changed by bert" in text
+    assert "displayVersion" in text
+    assert "mine" in answer.content.decode()
+    assert Release.objects.get().blob()["displayVersion"] == "theirs"
+
+
+def test_change__stale_and_disjoint__is_merged(admin_client, release):
+    stale = typed(release, release.blob() | {"displayVersion": "mine"})
+    with change_set(actor_name="build"):
+        actions.submit_locale(NAME, "Acme", PLATFORM, "fr", locale_document())
+    assert admin_client.post(page_of(release), stale).status_code == 302
+    stored = Release.objects.get().blob()
+    assert stored["displayVersion"] == "mine"
+    assert "fr" in stored["platforms"][PLATFORM]["locales"]
+
+
+@pytest.mark.parametrize("based_on", ["", "1", "{}", "x"])
+def test_change__base_that_is_none__is_refused(admin_client, release, based_on):
+    answer = admin_client.post(page_of(release), typed(release, release.blob(), based_on=based_on))
+    assert "open the page anew" in str(answer.context["adminform"].form.errors)
+
+
+def test_change__read_only__is_refused(admin_client):
+    release = ReleaseFactory.locked()
+    answer = admin_client.post(page_of(release), typed(release, release.blob() | {"appVersion": "11.0"}))
+    assert "is read-only" in str(answer.context["adminform"].form.non_field_errors())
+
+
+def test_action__lock_and_unlock(admin_client, release):
+    for action, locked in (("lock", True), ("unlock", False)):
+        admin_client.post(listing(Release), {"action": action, "_selected_action": [release.pk]})
+        assert Release.objects.get().read_only is locked
+    assert Release.objects.get().data_version == 3
+
+
+def test_delete__unused_release__takes_its_parts_along(admin_client, release):
+    text = admin_client.get(page_of(release, "delete")).content.decode()
+    assert f"release {NAME} with 2 locales" in text
+    assert admin_client.post(page_of(release, "delete"), {"post": "yes"}).status_code == 302
+    assert not Release.objects.exists()
+    assert not ReleasePart.objects.exists()
+
+
+def test_delete__release_in_use__is_refused_and_names_the_user(admin_client, release):
+    PinFactory(mapping=release)
+    text = admin_client.get(page_of(release, "delete")).content.decode()
+    assert "points to" in text
+    admin_client.post(page_of(release, "delete"), {"post": "yes"})
+    assert Release.objects.exists()
+
+
+def test_delete_many__one_is_read_only__nothing_is_deleted(admin_client, release):
+    locked = ReleaseFactory.locked(name="Zacme")
+    data = {"action": "delete_selected", "_selected_action": [release.pk, locked.pk], "post": "yes"}
+    answer = admin_client.post(listing(Release), data, follow=True)
+    assert "Zacme is read-only" in told(answer)
+    assert Release.objects.count() == 2
+    assert ReleasePart.objects.count() == 4
+
+
+def test_locale__page__edits_adds_and_deletes_through_the_verbs(admin_client, release):
+    part = release.parts.get(locale="de")
+    document = json.dumps(locale_document("20250202000000"))
+    data = {"document": document, "based_on": 1, "reason": ""}
+    assert admin_client.post(page_of(part), data).status_code == 302
+    part.refresh_from_db()
+    assert (part.data_version, part.document["buildID"]) == (2, "20250202000000")
+    data = {"release": release.pk, "platform": PLATFORM, "locale": "fr", "document": document}
+    assert admin_client.post(listing(ReleasePart, "add"), data).status_code == 302
+    assert release.parts.count() == 3
+    assert admin_client.post(page_of(part, "delete"), {"post": "yes"}).status_code == 302
+    assert sorted(release.parts.values_list("locale", flat=True)) == ["en-US", "fr"]
+    assert Release.objects.get().data_version == 1
+
+
+def test_locale__bad_document_or_stale__is_refused(admin_client, release):
+    part = release.parts.get(locale="de")
+    answer = admin_client.post(page_of(part), {"document": '{"buildID": "x"}', "based_on": 1}, follow=True)
+    assert "must be a whole number" in told(answer)
+    with change_set(actor_name="bert"):
+        actions.submit_locale(NAME, "Acme", PLATFORM, "de", locale_document("20250202000000"))
+    answer = admin_client.post(page_of(part), {"document": "{}", "based_on": 1})
+    assert "bert changed document" in str(answer.context["adminform"].form.non_field_errors())
+    answer = admin_client.post(page_of(part), {"document": "{}"}, follow=True)
+    assert "open the page anew" in told(answer)
+    part.refresh_from_db()
+    assert part.data_version == 2
+
+
+def test_allowed_domain__pages__write_through_the_verbs(admin_client):
+    data = {"host": "cdn.example", "path_regex": "", "position": 0, "products": '["Acme"]'}
+    assert admin_client.post(listing(AllowedDomain, "add"), data).status_code == 302
+    row = AllowedDomain.objects.get()
+    assert row.products == ["Acme"]
+    answer = admin_client.post(page_of(row), data | {"products": '"Acme"', "based_on": 1})
+    assert "must be a list of product names" in str(answer.context["adminform"].form.errors)
+    assert admin_client.post(page_of(row), data | {"products": "[]", "based_on": 1}).status_code == 302
+    row.refresh_from_db()
+    assert (row.products, row.data_version) == ([], 2)
+    assert admin_client.post(page_of(row, "delete"), {"post": "yes"}).status_code == 302
+    assert AllowedDomain.history.count() == 3
+
+
+def test_revert__locked_release__is_refused_and_a_writable_one_comes_back(admin_client, release):
+    with change_set(actor_name="anna"):
+        actions.update_release(
+            NAME, release.blob() | {"displayVersion": "11"}, based_on=DataVersions.of(release)
+        )
+        actions.set_read_only(NAME, True, based_on=2)
+    rows = {row.data_version: row for row in Release.history.all()}
+    url = reverse("admin:releases_release_revert", args=[release.pk, rows[1].history_id])
+    assert admin_client.post(url, {"based_on": 3}).status_code == 302, "that version was not read-only"
+    assert Release.objects.get().document["displayVersion"] == "10.0"
+    with change_set(actor_name="anna"):
+        actions.set_read_only(NAME, True, based_on=4)
+    part = release.parts.get(locale="de")
+    with change_set(actor_name="anna"):
+        actions.set_read_only(NAME, False, based_on=5)
+        actions.submit_locale(NAME, "Acme", PLATFORM, "de", locale_document("20250202000000"))
+        actions.set_read_only(NAME, True, based_on=6)
+    first = ReleasePart.history.get(locale="de", data_version=1)
+    url = reverse("admin:releases_releasepart_revert", args=[part.pk, first.history_id])
+    answer = admin_client.post(url, {"based_on": 2})
+    assert "is read-only" in answer.content.decode()
+    with change_set(actor_name="anna"):
+        actions.set_read_only(NAME, False, based_on=7)
+    assert admin_client.post(url, {"based_on": 2}).status_code == 302
+    assert ReleasePart.objects.get(locale="de").document == locale_document()

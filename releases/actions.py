@@ -175,9 +175,11 @@ def submit_locale(
     aliases = tuple(aliases)
     for name in (platform, *aliases):
         ReleasePart(platform=name, locale=locale).clean_fields(exclude={"release", "document"})
-    if not Release.objects.filter(name=release_name).exists():
+    try:
+        release = _held(release_name, platform, aliases)
+    except Release.DoesNotExist:
         _create_for_submission(release_name, product, schema_version, hash_function, platform, aliases)
-    release = _held(release_name, platform, aliases)
+        release = _held(release_name, platform, aliases)
     release.refuse_read_only()
     _refuse_disagreement(release, product, schema_version, hash_function)
     top, real = _with_platforms(release.document, platform, aliases)

@@ -22,6 +22,7 @@ from tests.factories import PLATFORM, ReleaseFactory, RuleFactory, locale_docume
 pytestmark = pytest.mark.django_db
 
 SMALL = Path(__file__).parent.parent / "conformance" / "small-data.json.gz"
+DOCUMENTATION = Path(__file__).parent.parent.parent / "docs" / "data-format.md"
 
 DATA = {
     "allowlisted_domains": {
@@ -128,6 +129,13 @@ def test_load__every_key__fills_the_tables(load):
     assert EmergencyShutoff.objects.get().data_version == 2
     assert PinnableRelease.objects.get().mapping_id == "R2"
     assert allowlisted_domains() == DATA["allowlisted_domains"]
+
+
+def test_load__example_of_the_documentation__loads(load):
+    example = DOCUMENTATION.read_text().split("```json\n")[1].split("```")[0]
+    out, err = load(example)
+    assert "1 releases, 1 rules" in out
+    assert err == ""
 
 
 def test_load__one_file__is_one_change_set_with_a_history_row_for_each_row(load):

@@ -172,7 +172,7 @@ def own_postgresql() -> Iterator[PostgreSQL]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def manage(env: dict[str, str], *arguments: str, stdin: str | None = None) -> str:
+def manage(env: dict[str, str], *arguments: str, stdin: str | None = None, timeout: float = 300) -> str:
     """Run a management command in a process of its own; return what it printed."""
     done = subprocess.run(
         [sys.executable, "manage.py", *arguments],
@@ -182,7 +182,7 @@ def manage(env: dict[str, str], *arguments: str, stdin: str | None = None) -> st
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=timeout,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout

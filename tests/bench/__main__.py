@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.bench import updates
+from tests.bench import history, updates
 
 DEFAULT_DATA = Path(__file__).resolve().parents[3] / "shared" / "conformance"
 
 if __name__ == "__main__":
     folder = Path("build/bench")
     folder.mkdir(parents=True, exist_ok=True)
+    history.run()
     updates.run(Path(os.environ.get("BENCH_DATA", DEFAULT_DATA)), folder)

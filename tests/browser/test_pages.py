@@ -1,0 +1,85 @@
+"""The admin and the history pages in Chromium: no complaints on the console, usable on a phone, stories end to end."""
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+PAGES = (
+    *("/admin/", "/admin/rules/rule/", "/admin/rules/rule/add/", "/admin/rules/rule/1/change/"),
+    *("/admin/rules/rule/1/history/", "/admin/rules/rule/1/delete/", "/admin/rules/emergencyshutoff/"),
+    *("/admin/rules/pinnablerelease/", "/admin/releases/release/", "/admin/releases/release/add/"),
+    *(
+        "/admin/releases/release/1/change/",
+        "/admin/releases/release/1/history/",
+        "/admin/releases/alloweddomain/",
+    ),
+    *("/admin/releases/specialforcehost/", "/admin/history/", "/admin/history/?model=rules.Rule&person=demo"),
+    *("/admin/history/as-of/", "/admin/history/as-of/?at=2999-01-01T00:00:00&model=rules.Rule"),
+)
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 1200), ("light", 360)])
+def test_every_page__opens_without_a_complaint(open_page, scheme, width):
+    page = open_page(scheme=scheme, width=width)
+    for address in PAGES:
+        answer = page.goto(address)
+        assert answer.status == 200, address
+        assert page.locator("h1").count() >= 1, address
+        if width == 360 and "/history/" in address:
+            wider = page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
+            assert wider <= 0, f"{address} is {wider} pixels wider than a phone"
+
+
+def test_two_people_collide__neither_loses_work(open_page):
+    mine, theirs = open_page(), open_page()
+    for page in (mine, theirs):
+        page.goto("/admin/rules/rule/7/change/")
+    theirs.fill("#id_priority", "150")
+    theirs.fill("#id_reason", "beta first")
+    theirs.click("input[name=_save]")
+    theirs.wait_for_url("**/admin/rules/rule/")
+    mine.fill("#id_comment", "mine")
+    mine.click("input[name=_save]")
+    mine.locator(".errorlist.nonfield").wait_for()
+    assert "demo changed priority" in mine.inner_text(".errorlist.nonfield")
+    assert mine.input_value("#id_comment") == "mine"
+    mine.goto("/admin/rules/rule/7/change/")
+    assert mine.input_value("#id_priority") == "150"
+
+
+def test_version__is_put_back__by_keyboard_and_mouse(open_page):
+    page = open_page()
+    page.goto("/admin/rules/rule/8/change/")
+    page.fill("#id_background_rate", "75")
+    page.fill("#id_reason", "go on")
+    page.click("input[name=_save]")
+    page.goto("/admin/rules/rule/8/history/")
+    assert "go on" in page.inner_text("#content")
+    page.get_by_role("link", name="Put version 1 back").click()
+    assert "75" in page.inner_text("#content")
+    page.fill("#reason", "too early")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/history/")
+    text = page.inner_text("#content")
+    assert "restores version 1" in text
+    assert "too early" in text
+    page.goto("/admin/rules/rule/8/change/")
+    assert page.input_value("#id_background_rate") == "50"
+
+
+def test_auditor__finds_who_changed_what__and_how_it_was(open_page):
+    page = open_page()
+    page.goto("/admin/rules/rule/10/change/")
+    page.fill("#id_comment", "asked about on Tuesday")
+    page.fill("#id_reason", "why I did it")
+    page.click("input[name=_save]")
+    page.goto("/admin/history/")
+    page.fill("#id_text", "why I did")
+    page.get_by_role("button", name="Show").click()
+    assert "asked about on Tuesday" in page.inner_text("#content")
+    page.get_by_role("link", name="Change set").first.click()
+    assert "Digest" in page.inner_text("#content")
+    page.goto("/admin/history/as-of/?at=2000-01-01T00:00:00&model=rules.Rule")
+    assert "new since" in page.inner_text("#content")

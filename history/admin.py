@@ -17,7 +17,7 @@ from django.utils.text import capfirst
 from history import context
 from history.actions import revert
 from history.exceptions import HistoryError, OutdatedDataError
-from history.timeline import compare, timeline
+from history.timeline import compare, field_values, timeline
 
 READ_METHODS = ("GET", "HEAD")
 
@@ -115,11 +115,23 @@ class VersionedAdmin(admin.ModelAdmin):
             "entries": entries,
             "older": entries[-1].row.history_id if entries[-1].row.history_type != "+" else None,
             "comparison": self._comparison(request, object_id),
+            "opened": self._opened(request, object_id),
             "can_revert": self.has_change_permission(request) or self.has_add_permission(request),
             "revert_name": f"admin:{_name(self.opts)}_revert",
             **(extra_context or {}),
         }
         return render(request, "history/object_history.html", page)
+
+    def _opened(self, request: HttpRequest, object_id: str) -> dict[str, Any] | None:
+        """Return the version that the reader wants to see whole."""
+        chosen = _number(request.GET.get("version"))
+        if chosen is None:
+            return None
+        key = {self.model._meta.pk.attname: _key(self.model, object_id)}
+        row = self.model.history.filter(history_id=chosen, **key).select_related("change_set").first()
+        if row is None:
+            raise Http404("no such version")
+        return {"row": row, "fields": list(field_values(row).items())}
 
     def get_urls(self) -> list[Any]:
         name = f"{self.opts.app_label}_{self.opts.model_name}_revert"

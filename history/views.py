@@ -103,13 +103,20 @@ class Line:
     changes: list[Any]
 
 
-def _side_by_side(model: type[VersionedModel], sequence: int) -> tuple[list[Line], bool]:
-    """Compare the rows of one model as of a change set with those of now; two queries."""
+def _side_by_side(model: type[VersionedModel], sequence: int, after: int) -> tuple[list[Line], int | None]:
+    """Compare the rows of one model as of a change set with those of now, from key `after` on; two queries.
+
+    Returns the lines, and the key to go on after, if there is more.
+    """
     key = model._meta.pk.attname
-    then = {getattr(row, key): row for row in as_of(model, sequence).order_by(key)[: ROWS_OF_A_MOMENT + 1]}
-    now = {row.pk: row for row in model._base_manager.order_by("pk")[: ROWS_OF_A_MOMENT + 1]}
+    past = as_of(model, sequence).filter(**{f"{key}__gt": after}).order_by(key)
+    present = model._base_manager.filter(pk__gt=after).order_by("pk")
+    then = {getattr(row, key): row for row in past[: ROWS_OF_A_MOMENT + 1]}
+    now = {row.pk: row for row in present[: ROWS_OF_A_MOMENT + 1]}
     lines = []
-    for object_id in sorted({*then, *now})[:ROWS_OF_A_MOMENT]:
+    keys = sorted({*then, *now})
+    shown = keys[:ROWS_OF_A_MOMENT]
+    for object_id in shown:
         was, is_now = then.get(object_id), now.get(object_id)
         if was is None:
             lines.append(Line("+", "new since", str(is_now), object_id, []))
@@ -119,7 +126,7 @@ def _side_by_side(model: type[VersionedModel], sequence: int) -> tuple[list[Line
             lines.append(Line("=", "unchanged", str(is_now), object_id, []))
         else:
             lines.append(Line("~", "changed since", str(is_now), object_id, compare(was, is_now)))
-    return lines, max(len(then), len(now)) > ROWS_OF_A_MOMENT
+    return lines, shown[-1] if len(keys) > len(shown) else None
 
 
 @require_safe
@@ -128,12 +135,14 @@ def moment(request: HttpRequest) -> HttpResponse:
     visible = visible_models(request.user)
     form = MomentForm(request.GET if "at" in request.GET else None)
     tables, sequence, wanted = [], None, request.GET.getlist("model")
+    after = request.GET.get("after", "")
     if form.is_valid():
         sequence = sequence_at(form.cleaned_data["at"])
+        start = int(after) if after.isascii() and after.isdigit() and len(after) < 19 else 0
         for model in visible:
             if not wanted or model._meta.label in wanted:
-                lines, cut = _side_by_side(model, sequence)
-                tables.append({"model": model._meta, "lines": lines, "cut": cut})
+                lines, more = _side_by_side(model, sequence, start)
+                tables.append({"model": model._meta, "lines": lines, "more": more})
     head = Generation.objects.get(pk=Generation.HEAD).number
     chosen = _context(
         request,
@@ -144,5 +153,6 @@ def moment(request: HttpRequest) -> HttpResponse:
         since=None if sequence is None else head - sequence,
         models=[(model._meta.label, model._meta.verbose_name_plural) for model in visible],
         wanted=wanted,
+        moment=request.GET.get("at", ""),
     )
     return render(request, "history/moment.html", chosen)

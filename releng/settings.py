@@ -54,6 +54,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
+    "history.middleware.ReadOnlyHistoryMiddleware",
     "history.middleware.ChangeSetMiddleware",
 ]
 ROOT_URLCONF = "releng.urls"

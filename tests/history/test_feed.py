@@ -197,3 +197,16 @@ def test_feed__models_that_one_may_not_see__are_left_out(client, django_user_mod
     assert "s0" not in text
     records = json.loads(b"".join(client.get(reverse("history:export", args=["json"])).streaming_content))
     assert {record["model"] for record in records} == {"sample.Book"}
+
+
+def test_moment__many_rows__goes_on_where_it_stopped(auditor):
+    with act():
+        bulk.insert(Shelf(name=f"s{number}") for number in range(1_100))
+    seen, query = [], {"at": "2999-01-01T00:00:00", "model": "sample.Shelf"}
+    while True:
+        (table,) = auditor.get(reverse("history:moment"), query).context["tables"]
+        seen += [line.name for line in table["lines"]]
+        if table["more"] is None:
+            break
+        query["after"] = table["more"]
+    assert len(seen) == len(set(seen)) == 1_100

@@ -2,6 +2,7 @@
 
 import io
 import random
+from contextlib import suppress
 
 import pytest
 from django.core.management import call_command
@@ -9,6 +10,7 @@ from django.core.management.base import CommandError
 from django.db import connection, transaction
 
 from history import bulk, triggers
+from history.actions import NothingToRevertError, revert
 from history.changesets import change_set
 from history.models import ChangeSet
 from tests.history.sample.models import Book, Shelf
@@ -158,7 +160,7 @@ def test_thousands_of_random_operations__history_replays_to_the_live_tables():
 
 def _operate(rng, names):
     """Do one random thing: create, edit, delete, load, join another change set, or fail half-way."""
-    kind = rng.randrange(8)
+    kind = rng.randrange(9)
     shelves = list(Shelf.objects.order_by("?")[:1]) if kind > 1 else []
     if kind == 0 or not shelves:
         Shelf(name=f"n{next(names)}", height=rng.randrange(9), tags="x" * rng.randrange(5)).save()
@@ -180,6 +182,10 @@ def _operate(rng, names):
                 raise ZeroDivisionError
         except ZeroDivisionError:
             pass
+    elif kind == 7:
+        rows = Shelf.history.filter(id=shelves[0].pk).exclude(history_type="-")
+        with suppress(NothingToRevertError):
+            revert(rng.choice(list(rows)), based_on=shelves[0].data_version)
     else:
         for book in Book.objects.filter(shelf=shelves[0])[:1]:
             book.document = {"b": [rng.randrange(3), {"c": None}]}

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import ProtectedError
@@ -60,6 +61,7 @@ class VersionedAdmin(admin.ModelAdmin):
 
     form = VersionedForm
     show_full_result_count = False
+    delete_confirmation_template = "history/delete_confirmation.html"
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = [
@@ -86,6 +88,15 @@ class VersionedAdmin(admin.ModelAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         for obj in queryset:
             self.delete_model(request, obj)
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        """Delete only the version that the person was asked about."""
+        obj = self.get_object(request, unquote(object_id)) if request.method == "POST" else None
+        based_on = _number(request.POST.get("based_on"))
+        if obj is not None and based_on not in (None, obj.data_version):
+            self.message_user(request, f"{obj.outdated(based_on)} Nothing was deleted.", messages.ERROR)
+            return HttpResponseRedirect(request.path)
+        return super().delete_view(request, object_id, extra_context)
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         try:

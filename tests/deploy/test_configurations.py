@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from releng.demo import demo_data
+from releng.updates.demo import demo_data
 from releng.updates.management.commands.load_demo import DEMO_URL
 from tests.servers import (
     BIN,

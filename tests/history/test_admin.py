@@ -239,3 +239,16 @@ def test_history__one_version__is_shown_whole(admin_client, changed):
         "opened": None,
     }
     assert admin_client.get(url, {"version": 10**6}).status_code == 404
+
+
+def test_delete__confirmed_on_an_older_version__deletes_nothing_and_says_who_changed_it(admin_client, shelf):
+    url = reverse("admin:sample_shelf_delete", args=[shelf.pk])
+    assert b'name="based_on" value="1"' in admin_client.get(url).content
+    with act("bert"):
+        shelf.tags = "new"
+        shelf.save()
+    answer = admin_client.post(url, {"post": "yes", "based_on": "1"}, follow=True)
+    assert b"bert changed tags" in answer.content
+    assert Shelf.objects.exists()
+    assert admin_client.post(url, {"post": "yes", "based_on": "2"}).status_code == 302
+    assert not Shelf.objects.exists()

@@ -6,7 +6,7 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 
 from history.changesets import change_set
-from releng.demo import demo_data
+from releng.updates.demo import demo_data
 from releng.updates.keeper import SnapshotKeeper
 from releng.updates.service import UpdateService
 from rules.datafile import load

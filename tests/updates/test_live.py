@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from releng.demo import demo_data
+from releng.updates.demo import demo_data
 from releng.updates.management.commands.load_demo import DEMO_URL
 from rules.engine.render import EMPTY_DOCUMENT
 from tests.servers import environment, fetch, free_port, granian, manage, own_postgresql, running, wait_until

@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 
 from history.changesets import change_set
-from releng.demo import demo_data
+from releng.updates.demo import demo_data
 from rules.datafile import load
 from rules.models import Rule
 

@@ -18,6 +18,7 @@ from django.utils.text import capfirst
 from history import context
 from history.actions import revert
 from history.exceptions import HistoryError, OutdatedDataError
+from history.feed import facet
 from history.timeline import compare, field_values, timeline
 
 READ_METHODS = ("GET", "HEAD")
@@ -127,6 +128,7 @@ class VersionedAdmin(admin.ModelAdmin):
             "older": entries[-1].row.history_id if entries[-1].row.history_type != "+" else None,
             "comparison": self._comparison(request, object_id),
             "opened": self._opened(request, object_id),
+            "whole_name": getattr(entries[0].row, str(facet(self.model, "name")), None),
             "can_revert": self.has_change_permission(request) or self.has_add_permission(request),
             "revert_name": f"admin:{_name(self.opts)}_revert",
             **(extra_context or {}),

@@ -21,6 +21,8 @@ from history.timeline import compare
 PAGE_CHANGE_SETS = 25
 # A change set that loads a whole data set touches a hundred thousand rows; a page shows the first of them.
 ROWS_SHOWN = 20
+# What objects of different models have in common; a model's `history_facets` names its field for each.
+FACETS = ("product", "channel", "name")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Filters:
     object_id: int | None = None
     product: str | None = None
     channel: str | None = None
+    name: str | None = None
     origin: str | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -48,7 +51,7 @@ class Act:
 
 
 def facet(model: type[VersionedModel], name: str) -> str | None:
-    """Return the field path by which history rows of `model` know `name` (`product`, `channel`), or None."""
+    """Return the field path by which history rows of `model` know `name` (one of FACETS), or None."""
     facets: dict[str, str] = getattr(model, "history_facets", {})
     return facets.get(name)
 
@@ -66,7 +69,9 @@ def change_sets(filters: Filters, visible: list[type[VersionedModel]]) -> QueryS
         rows = rows.filter(time__lte=filters.until)
     if filters.text:
         rows = rows.filter(reason__icontains=filters.text)
-    narrowing = filters.model or filters.object_id is not None or filters.product or filters.channel
+    narrowing = (
+        filters.model or filters.object_id is not None or any(getattr(filters, name) for name in FACETS)
+    )
     if narrowing or len(visible) < len(versioned_models()):
         touching = [Q(id__in=found.values("change_set_id")) for found in _rows_of(filters, visible)]
         rows = rows.filter(reduce(operator.or_, touching)) if touching else rows.none()
@@ -81,7 +86,7 @@ def _rows_of(filters: Filters, visible: list[type[VersionedModel]]) -> Iterator[
         rows = model.history.order_by()
         if filters.object_id is not None:
             rows = rows.filter(**{model._meta.pk.attname: filters.object_id})
-        wanted = {name: getattr(filters, name) for name in ("product", "channel") if getattr(filters, name)}
+        wanted = {name: getattr(filters, name) for name in FACETS if getattr(filters, name)}
         paths = {name: facet(model, name) for name in wanted}
         if None in paths.values():
             continue

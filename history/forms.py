@@ -29,6 +29,7 @@ class FeedForm(forms.Form):
     object_id = forms.IntegerField(required=False, min_value=1, label="Object id")
     product = forms.CharField(required=False, max_length=50)
     channel = forms.CharField(required=False, max_length=100)
+    name = forms.CharField(required=False, max_length=100, label="Object name")
     origin = forms.ChoiceField(required=False, choices=[("", "any"), *ChangeSet.Origin.choices])
     since = MomentField(required=False, label="From (UTC)")
     until = MomentField(required=False, label="To (UTC)")

@@ -38,6 +38,13 @@ HOST_LENGTH = 253
 PATH_REGEX_LENGTH = 500
 
 
+def place_of_path(path: tuple[str | int, ...]) -> str:
+    """Return under which heading a change in a release's document is shown: its platform and locale."""
+    if path[:1] != ("platforms",) or len(path) < 2:
+        return "the whole release"
+    return f"{path[1]} {path[3]}" if len(path) > 3 and path[2] == "locales" else str(path[1])
+
+
 class Release(CheckedModel, VersionedModel):
     """A named document that rules point to. Its locales are rows of their own (`ReleasePart`).
 
@@ -45,7 +52,8 @@ class Release(CheckedModel, VersionedModel):
     `releases.actions` alone.
     """
 
-    history_facets: ClassVar[dict[str, str]] = {"product": "product"}
+    history_facets: ClassVar[dict[str, str]] = {"product": "product", "name": "name"}
+    history_group = staticmethod(place_of_path)
 
     name = models.CharField(max_length=NAME_LENGTH, unique=True, validators=[check_name])
     product = models.CharField(max_length=PRODUCT_LENGTH, db_index=True, validators=[check_matchable])
@@ -123,7 +131,7 @@ class Release(CheckedModel, VersionedModel):
 class ReleasePart(CheckedModel, VersionedModel):
     """One locale of one platform of an application release."""
 
-    history_facets: ClassVar[dict[str, str]] = {"product": "release__product"}
+    history_facets: ClassVar[dict[str, str]] = {"product": "release__product", "name": "release__name"}
 
     release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="parts")
     platform = models.CharField(max_length=PLATFORM_LENGTH)

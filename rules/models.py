@@ -88,7 +88,7 @@ def trim(row: models.Model) -> None:
 class Rule(CheckedModel, VersionedModel):
     """Offers a release to the clients that match; an empty field accepts everything (protocol.md section 4)."""
 
-    history_facets: ClassVar[dict[str, str]] = {"product": "product", "channel": "channel"}
+    history_facets: ClassVar[dict[str, str]] = {"product": "product", "channel": "channel", "name": "alias"}
     # Lists written as text, each with its separator: differences show items added and removed.
     history_list_fields: ClassVar[dict[str, str]] = dict.fromkeys(
         ("version", "locale", "os_version", "instruction_set", "distribution"), ","

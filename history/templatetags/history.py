@@ -34,3 +34,17 @@ def history_url(row: Any) -> str:
         return reverse(f"admin:{options.app_label}_{options.model_name}_history", args=[key])
     except NoReverseMatch:
         return ""
+
+
+@register.filter
+def groups(change: Any, model: Any) -> list[Any]:
+    """Return a document's changes under the headings that its model gives them (`history_group(path)`)."""
+    heading = getattr(model, "history_group", lambda path: "")
+    found: list[Any] = change.document.grouped(heading)
+    return found
+
+
+@register.filter
+def model_of(row: Any) -> Any:
+    """Return the model whose history a row belongs to."""
+    return row.instance_type

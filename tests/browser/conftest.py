@@ -17,8 +17,9 @@ FLAGS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
+    """A browser for one module: while Playwright runs its event loop, Django's own database refuses to work."""
     path = shutil.which("chromium")
     if path is None:
         reason = "Chromium is not installed (Debian: apt-get install chromium)"

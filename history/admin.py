@@ -2,220 +2,211 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.checks import ModelAdminChecks
 from django.contrib.admin.utils import unquote
+from django.core.checks import CheckMessage, Error
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import ProtectedError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import render
-from django.urls import path, reverse
+from django.urls import path
 from django.utils.text import capfirst
 
 from history import context
 from history.actions import revert
+from history.editing import VersionedForm
 from history.exceptions import HistoryError, OutdatedDataError
-from history.feed import facet
-from history.timeline import compare, field_values, timeline
+from history.feed import as_number
+from history.reading import compare, entries
+from history.views import READ_METHODS, history_url, object_history, read_only
 
-READ_METHODS = ("GET", "HEAD")
+__all__ = ["VersionedAdmin", "VersionedForm"]
+
+REASON_LENGTH = 1_000
 
 
-class VersionedForm(forms.ModelForm):
-    """Carries the version that the form was filled in on, and asks why."""
+class VersionedAdminChecks(ModelAdminChecks):
+    """What an admin class of a versioned model must not do."""
 
-    reason = forms.CharField(
-        label="Why", required=False, max_length=1_000, widget=forms.TextInput(attrs={"class": "vTextField"})
-    )
-    based_on = forms.IntegerField(required=False, widget=forms.HiddenInput)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.instance.pk is not None:
-            self.fields["based_on"].initial = self.instance.data_version
-
-    def clean(self) -> dict[str, Any] | None:
-        cleaned = super().clean()
-        based_on = self.cleaned_data.get("based_on")
-        if self.instance.pk is not None and based_on not in (None, self.instance.data_version):
-            # What was typed stays in the form; saving again after reading this is a decision, not an accident.
-            outdated = self.instance.outdated(based_on)
-            self.data = {
-                **dict(self.data.items()),
-                self.add_prefix("based_on"): str(self.instance.data_version),
-            }
-            self.add_error(
-                None, f"{outdated} Your edit is kept below: saving again puts it in place of theirs."
+    def check(self, admin_obj: Any, **kwargs: Any) -> list[CheckMessage]:
+        """history.E003: rows edited in the list would be saved without comparing versions."""
+        found = super().check(admin_obj, **kwargs)
+        if admin_obj.list_editable:
+            found.append(
+                Error(
+                    "list_editable would save rows without comparing versions.",
+                    hint="Let people change one row on its own page, or write an admin action.",
+                    obj=admin_obj.__class__,
+                    id="history.E003",
+                )
             )
-        return cleaned
+        return found
 
 
 class VersionedAdmin(admin.ModelAdmin):
     """Base of the admin of every versioned model.
 
-    A form that was filled in on an older version is not saved; the reason becomes the change set's; deleting goes
-    row by row; the history pages only read, whatever method they are asked with.
+    A form or a confirmation that was based on an older version is not carried out; the reason becomes the change
+    set's; deleting goes row by row; the history pages only read, whatever method they are asked with. A room
+    that has verbs calls them from `save_model` and `delete_model`; what they refuse by OutdatedDataError is told.
     """
 
     form = VersionedForm
+    checks_class = VersionedAdminChecks
     show_full_result_count = False
+    change_form_template = "history/change_form.html"
     delete_confirmation_template = "history/delete_confirmation.html"
+    delete_selected_confirmation_template = "history/delete_selected_confirmation.html"
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        own = ("reason", "based_on")
         fieldsets = [
-            (
-                name,
-                {
-                    **options,
-                    "fields": [field for field in options["fields"] if field not in ("reason", "based_on")],
-                },
-            )
+            (name, {**options, "fields": [field for field in options["fields"] if field not in own]})
             for name, options in super().get_fieldsets(request, obj)
         ]
-        if self.has_change_permission(request, obj) or self.has_add_permission(request):
-            fieldsets.append((None, {"fields": ["reason", "based_on"]}))
+        if self.has_change_permission(request, obj) if obj else self.has_add_permission(request):
+            fieldsets.append((None, {"fields": list(own)}))
         return fieldsets
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Return the object; when it is about to be written, as it is now, and locked until that is done."""
+        obj = super().get_object(request, object_id, from_field)
+        if obj is None or request.method != "POST":
+            return obj
+        rows = self.model._base_manager.select_for_update(no_key=True).filter(pk=obj.pk)
+        current = rows.only("data_version").first()
+        unchanged = current is not None and current.data_version == obj.data_version
+        return obj if unchanged else super().get_object(request, object_id, from_field)
+
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001
-        opened = context.require(str(obj._meta.verbose_name))
-        opened.reason = opened.reason or form.cleaned_data.get("reason", "")
-        if change and form.cleaned_data.get("based_on") is not None:
+        """Write the row, based on the version that the form was filled in on."""
+        _give_reason(form.cleaned_data.get("reason", ""))
+        if change:
             obj.data_version = form.cleaned_data["based_on"]
         obj.save()
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        """Delete row by row, each based on the version that the confirmation page was made from."""
+        _give_reason(request.POST.get("reason", ""))
+        shown = dict(pair.split(":", 1) for pair in request.POST.getlist("based_on") if ":" in pair)
         for obj in queryset:
+            _refuse_stale(obj, shown.get(str(obj.pk)))
             self.delete_model(request, obj)
 
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return self._told(request, super().changeform_view, *args, **kwargs)
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return self._told(request, super().changelist_view, *args, **kwargs)
+
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
-        """Delete only the version that the person was asked about."""
-        obj = self.get_object(request, unquote(object_id)) if request.method == "POST" else None
-        based_on = _number(request.POST.get("based_on"))
-        if obj is not None and based_on not in (None, obj.data_version):
-            self.message_user(request, f"{obj.outdated(based_on)} Nothing was deleted.", messages.ERROR)
-            return HttpResponseRedirect(request.path)
+        return self._told(request, self._delete_view_of_version, object_id, extra_context)
+
+    def _delete_view_of_version(self, request: HttpRequest, object_id: str, extra_context: Any) -> Any:
+        if request.method == "POST":
+            _give_reason(request.POST.get("reason", ""))
+            obj = self.get_object(request, unquote(object_id))
+            if obj is not None:
+                _refuse_stale(obj, request.POST.get("based_on"))
         return super().delete_view(request, object_id, extra_context)
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+    def _told(self, request: HttpRequest, view: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Tell on the same page that somebody was faster; nothing of what was begun is kept."""
+        if request.method in READ_METHODS:
+            return view(request, *args, **kwargs)
         try:
-            return super().changeform_view(request, *args, **kwargs)
+            with transaction.atomic():
+                return view(request, *args, **kwargs)
         except OutdatedDataError as error:
-            # Somebody saved between this form's check and its write.
-            self.message_user(request, str(error), messages.ERROR)
-            return HttpResponseRedirect(request.path)
+            self.message_user(request, f"Nothing was done. {error}", messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
 
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        """Show the versions of one object; with `from` and `to` (history ids) the difference of any two."""
-        if request.method not in READ_METHODS:
-            return HttpResponseNotAllowed(READ_METHODS)
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        before = _number(request.GET.get("before"))
-        entries = timeline(self.model, _key(self.model, object_id), before=before)
-        if not entries:
-            raise Http404(f"{self.opts.verbose_name} {object_id} has no history")
-        page = {
-            **self.admin_site.each_context(request),
-            "title": f"History of {self.opts.verbose_name} {entries[0].row.history_object}",
-            "subtitle": None,
-            "opts": self.opts,
-            "module_name": capfirst(str(self.opts.verbose_name_plural)),
-            "object_id": object_id,
-            "entries": entries,
-            "older": entries[-1].row.history_id if entries[-1].row.history_type != "+" else None,
-            "comparison": self._comparison(request, object_id),
-            "opened": self._opened(request, object_id),
-            "whole_name": getattr(entries[0].row, str(facet(self.model, "name")), None),
-            "can_revert": self.has_change_permission(request) or self.has_add_permission(request),
-            "revert_name": f"admin:{_name(self.opts)}_revert",
-            **(extra_context or {}),
-        }
-        return render(request, "history/object_history.html", page)
-
-    def _opened(self, request: HttpRequest, object_id: str) -> dict[str, Any] | None:
-        """Return the version that the reader wants to see whole."""
-        chosen = _number(request.GET.get("version"))
-        if chosen is None:
-            return None
-        key = {self.model._meta.pk.attname: _key(self.model, object_id)}
-        row = self.model.history.filter(history_id=chosen, **key).select_related("change_set").first()
-        if row is None:
-            raise Http404("no such version")
-        return {"row": row, "fields": list(field_values(row).items())}
+    # --- History and reverting ----------------------------------------------------------------------------
 
     def get_urls(self) -> list[Any]:
-        name = f"{self.opts.app_label}_{self.opts.model_name}_revert"
-        view = self.admin_site.admin_view(self.revert_view)
-        return [path("<int:object_id>/revert/<int:history_id>/", view, name=name), *super().get_urls()]
+        """Add the address that puts a version back; see that the history only reads."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}"
+        own = path(
+            "<int:object_id>/revert/<int:history_id>/",
+            self.admin_site.admin_view(self.revert_view),
+            name=f"{name}_revert",
+        )
+        found = super().get_urls()
+        for pattern in found:
+            if pattern.name == f"{name}_history":
+                pattern.callback = read_only(pattern.callback)
+        return [own, *found]
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Show the history pages of the object instead of the admin's own log."""
+        if request.method not in READ_METHODS:
+            return HttpResponseNotAllowed(READ_METHODS)
+        return object_history(request, self.model, unquote(object_id))
 
     def revert_view(self, request: HttpRequest, object_id: int, history_id: int) -> HttpResponse:
         """Ask, and on POST put an earlier version back: a change like any other, with its permission."""
+        if request.method not in (*READ_METHODS, "POST"):
+            return HttpResponseNotAllowed((*READ_METHODS, "POST"))
         key = {self.model._meta.pk.attname: object_id}
-        row = self.model.history.select_related("change_set").filter(history_id=history_id, **key).first()
-        if row is None:
+        found = entries([self.model.history.filter(history_id=history_id, **key)], whole=True)
+        if not found:
             raise Http404("no such version")
+        entry = found[0]
         live = self.model._base_manager.filter(pk=object_id).first()
-        allowed = self.has_change_permission(request, live) if live else self.has_add_permission(request)
-        if not allowed:
+        if not (self.has_change_permission(request, live) if live else self.has_add_permission(request)):
             raise PermissionDenied
-        problem = None
+        based_on, problems = live.data_version if live else None, []
         if request.method == "POST":
-            try:
-                with transaction.atomic():
-                    context.require("a version to be put back").reason = request.POST.get("reason", "")[
-                        :1_000
-                    ]
-                    restored = revert(row, based_on=_number(request.POST.get("based_on")))
-            except ValidationError as error:
-                problem = " ".join(error.messages)
-            except (HistoryError, ProtectedError) as error:
-                problem = str(error)
-            else:
-                self.message_user(request, f"{restored} is as it was in version {row.data_version}.")
-                return HttpResponseRedirect(reverse(f"admin:{_name(self.opts)}_history", args=[object_id]))
+            based_on = as_number(request.POST.get("based_on"))
+            problems = self._revert(request, entry.row, based_on)
+            if not problems:
+                return HttpResponseRedirect(history_url(self.model, object_id))
         page = {
             **self.admin_site.each_context(request),
-            "title": f"Put version {row.data_version} of {self.opts.verbose_name} {row.instance} back?",
+            "title": f"Put version {entry.row.data_version} of {self.opts.verbose_name} {entry.name} back?",
             "subtitle": None,
             "opts": self.opts,
             "module_name": capfirst(str(self.opts.verbose_name_plural)),
-            "row": row,
+            "key": object_id,
+            "entry": entry,
             "live": live,
-            "changes": compare(live, row) if live is not None else [],
-            "history_url": reverse(f"admin:{_name(self.opts)}_history", args=[object_id]),
-            "problem": problem,
+            "changes": compare(live, entry.row) if live is not None else entry.changes,
+            "history_url": history_url(self.model, object_id),
+            "problems": problems,
+            "reason": request.POST.get("reason", ""),
         }
-        return render(request, "history/revert.html", page, status=409 if problem else 200)
+        return render(request, "history/revert.html", page, status=409 if problems else 200)
 
-    def _comparison(self, request: HttpRequest, object_id: str) -> dict[str, Any] | None:
-        """Return the two versions that the reader chose and how they differ, the first one being the base."""
-        chosen = [_number(request.GET.get(name)) for name in ("from", "to")]
-        if None in chosen:
-            return None
-        key = {self.model._meta.pk.attname: _key(self.model, object_id)}
-        rows = {
-            row.history_id: row
-            for row in self.model.history.filter(history_id__in=chosen, **key).select_related("change_set")
-        }
-        if set(rows) != set(chosen):
-            raise Http404("no such version")
-        base, other = rows[chosen[0]], rows[chosen[1]]
-        return {"base": base, "other": other, "changes": compare(base, other)}
-
-
-def _name(opts: Any) -> str:
-    return f"{opts.app_label}_{opts.model_name}"
+    def _revert(self, request: HttpRequest, row: Any, based_on: int | None) -> list[str]:
+        """Put a version back; return what stands against it, nothing when it is done."""
+        try:
+            with transaction.atomic():
+                _give_reason(request.POST.get("reason", ""))
+                restored = revert(row, based_on=based_on)
+        except ValidationError as error:
+            return [
+                f"{name}: {message}" if name != "__all__" else message
+                for name, found in getattr(error, "message_dict", {"__all__": error.messages}).items()
+                for message in found
+            ]
+        except (HistoryError, ProtectedError) as error:
+            return [str(error)]
+        self.message_user(request, f"{restored} is as it was in version {row.data_version}.")
+        return []
 
 
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None
+def _give_reason(reason: str) -> None:
+    opened = context.require("a change in the admin")
+    opened.reason = opened.reason or reason.strip()[:REASON_LENGTH]
 
 
-def _key(model: Any, text: str) -> Any:
-    number = _number(text)
-    if number is None:
-        raise Http404(f"{text!r} is no key of a {model._meta.verbose_name}")
-    return number
+def _refuse_stale(obj: Any, based_on: str | None) -> None:
+    """Raise OutdatedDataError when the person who confirms has seen another version than the current one."""
+    version = as_number(based_on)
+    if version is not None and version != obj.data_version:
+        raise obj.outdated(version)

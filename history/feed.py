@@ -1,207 +1,259 @@
-"""One feed over everything: change sets, newest first, with what each of them did."""
+"""One feed over everything: change sets, newest first, with what each of them did.
+
+Which rows belong to a product or a channel is declared by the models, so that this package needs to know none:
+`history_facets = {"product": "product"}` names a field, or a path over foreign keys (`release__product`);
+`history_parent = "release"` names the object that a row is a part of.
+"""
 
 from __future__ import annotations
 
 import operator
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
+from itertools import islice
 from typing import Any
 
-from django.db.models import F, Q, QuerySet, Value, Window
+from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Value, Window
 from django.db.models.functions import RowNumber
 
 from history.chain import versioned_models
-from history.diff import FieldDiff
 from history.models import ChangeSet, VersionedModel
-from history.timeline import compare
+from history.reading import Entry, entries, model_of, parent_field
 
 PAGE_CHANGE_SETS = 25
-# A change set that loads a whole data set touches a hundred thousand rows; a page shows the first of them.
-ROWS_SHOWN = 20
-# What objects of different models have in common; a model's `history_facets` names its field for each.
-FACETS = ("product", "channel", "name")
+# A change set that loads a whole data set touches a hundred thousand rows; the feed shows the first of them.
+ROWS_SHOWN = 10
+PAGE_ROWS = 100
+ROWS_AT_ONCE = 500
+
+Models = Sequence[type[VersionedModel]]
+Place = tuple[int, int]
+"""Where a page of rows ends: the number of the model, and the history id."""
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Which change sets to show; what is None does not count. `model` is a label such as `rules.Rule`."""
+    """Which history to show; what is None does not count.
+
+    `model` is a label such as `rules.Rule` and `object` a key; both bring the parts of what they name along.
+    `facets` are values by the names that models declare.
+    """
 
     person: str | None = None
     model: str | None = None
-    object_id: int | None = None
-    product: str | None = None
-    channel: str | None = None
-    name: str | None = None
+    object: int | None = None
     origin: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     text: str | None = None
+    facets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class Act:
-    """One change set and the first of its history rows, each with what it changed; `more` counts the rest."""
+    """One change set and the first of its rows that the filters let through; `more` counts those not shown."""
 
     change_set: ChangeSet
-    changes: list[tuple[Any, list[FieldDiff]]] = field(default_factory=list)
-    more: bool = False
+    entries: list[Entry] = field(default_factory=list)
+    more: int = 0
 
 
-def facet(model: type[VersionedModel], name: str) -> str | None:
-    """Return the field path by which history rows of `model` know `name` (one of FACETS), or None."""
-    facets: dict[str, str] = getattr(model, "history_facets", {})
-    return facets.get(name)
+def declared_facets(visible: Models) -> list[str]:
+    """Return the names of all facets that models declare, in order."""
+    return sorted({name for model in visible for name in getattr(model, "history_facets", {})})
 
 
-def change_sets(filters: Filters, visible: list[type[VersionedModel]]) -> QuerySet[ChangeSet]:
-    """Return the change sets that meet `filters` and touched one of the `visible` models, newest first."""
-    rows = ChangeSet.objects.order_by("-sequence")
-    if filters.person:
-        rows = rows.filter(actor_name=filters.person)
-    if filters.origin:
-        rows = rows.filter(origin=filters.origin)
-    if filters.since is not None:
-        rows = rows.filter(time__gte=filters.since)
-    if filters.until is not None:
-        rows = rows.filter(time__lte=filters.until)
-    if filters.text:
-        rows = rows.filter(reason__icontains=filters.text)
-    narrowing = (
-        filters.model or filters.object_id is not None or any(getattr(filters, name) for name in FACETS)
-    )
-    if narrowing or len(visible) < len(versioned_models()):
-        touching = [Q(id__in=found.values("change_set_id")) for found in _rows_of(filters, visible)]
-        rows = rows.filter(reduce(operator.or_, touching)) if touching else rows.none()
-    return rows
+# --- Filters as conditions ----------------------------------------------------------------------------------
 
 
-def _rows_of(filters: Filters, visible: list[type[VersionedModel]]) -> Iterator[QuerySet[Any]]:
-    """Yield for each model the history rows that meet the filters on objects."""
+def _of_change_set(filters: Filters, prefix: str = "") -> Q:
+    """Return the condition on change sets, or with a prefix that on what points to them."""
+    wanted = {
+        "actor_name": filters.person,
+        "origin": filters.origin,
+        "time__gte": filters.since,
+        "time__lte": filters.until,
+        "reason__icontains": filters.text,
+    }
+    return Q(**{f"{prefix}{name}": value for name, value in wanted.items() if value})
+
+
+def _rows(filters: Filters, visible: Models) -> list[QuerySet[Any]]:
+    """Return for each model that is concerned the history rows that meet the conditions on objects."""
+    found = []
     for model in visible:
-        if filters.model and model._meta.label != filters.model:
-            continue
-        rows = model.history.order_by()
-        if filters.object_id is not None:
-            rows = rows.filter(**{model._meta.pk.attname: filters.object_id})
-        wanted = {name: getattr(filters, name) for name in FACETS if getattr(filters, name)}
-        paths = {name: facet(model, name) for name in wanted}
-        if None in paths.values():
-            continue
-        yield rows.filter(**{str(paths[name]): value for name, value in wanted.items()})
+        conditions = _conditions(model, filters)
+        if conditions is not None:
+            found.append(model.history.filter(*conditions).order_by())
+    return found
+
+
+def _conditions(model: type[VersionedModel], filters: Filters) -> list[Q] | None:
+    """Return the conditions on history rows of `model`; None when no row of it can meet the filters."""
+    parent = parent_field(model)
+    labels = [model._meta.label, *([parent.related_model._meta.label] if parent is not None else [])]
+    if filters.model and filters.model not in labels:
+        return None
+    conditions = []
+    if filters.object is not None:
+        is_it = Q()
+        if not filters.model or filters.model == labels[0]:
+            is_it |= Q(**{model._meta.pk.attname: filters.object})
+        if parent is not None and (not filters.model or filters.model == labels[1]):
+            is_it |= Q(**{parent.attname: filters.object})
+        conditions.append(is_it)
+    for name, value in filters.facets.items():
+        path = getattr(model, "history_facets", {}).get(name)
+        if path is None:
+            return None
+        conditions.append(_has(model, path, value))
+    return conditions
+
+
+def _has(model: type[VersionedModel], path: str, value: str) -> Q:
+    """Return the condition that a history row has the value, or took it away; parts follow their parents.
+
+    The change by which a rule leaves a product concerns that product as much as any other does.
+    """
+    name, _, rest = path.partition("__")
+    of_row: Any = model._meta.get_field(name)
+    if rest:
+        parents = of_row.related_model.history.filter(_has(of_row.related_model, rest, value))
+        return Q(**{f"{of_row.attname}__in": parents.values(of_row.target_field.attname)})
+    key = model._meta.pk.attname
+    having = model.history.filter(**{of_row.attname: value})
+    before = having.filter(**{key: OuterRef(key)}, data_version=OuterRef("data_version") - 1)
+    taken_away = Q(Q(**{f"{key}__in": having.values(key)}), Exists(before))
+    return Q(**{of_row.attname: value}) | taken_away
+
+
+def as_number(text: str | None) -> int | None:
+    """Return a whole number that fits a key of the database, or None."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+# --- Pages --------------------------------------------------------------------------------------------------
+
+
+def change_sets(filters: Filters, visible: Models) -> QuerySet[ChangeSet]:
+    """Return the change sets that meet `filters` and touched one of the `visible` models, newest first."""
+    found = ChangeSet.objects.filter(_of_change_set(filters)).order_by("-sequence")
+    if (
+        filters.model
+        or filters.object is not None
+        or filters.facets
+        or len(visible) < len(versioned_models())
+    ):
+        touching = [Q(id__in=rows.values("change_set_id")) for rows in _rows(filters, visible)]
+        found = found.filter(reduce(operator.or_, touching)) if touching else found.none()
+    return found
 
 
 def page(
-    filters: Filters,
-    visible: list[type[VersionedModel]],
-    *,
-    before: int | None = None,
-    limit: int = PAGE_CHANGE_SETS,
+    filters: Filters, visible: Models, *, before: int | None = None, limit: int = PAGE_CHANGE_SETS
 ) -> tuple[list[Act], int | None]:
-    """Return one page of acts, and the sequence to ask for the next one, if there is any.
+    """Return one page of acts, and the sequence to go on `before`, None at the end.
 
-    Nothing is counted; the number of queries does not depend on how much history there is.
+    Nothing is counted over the whole table; the number of queries depends neither on how much history there is
+    nor on how many models have some.
     """
-    rows = change_sets(filters, visible)
+    found = change_sets(filters, visible)
     if before is not None:
-        rows = rows.filter(sequence__lt=before)
-    found = list(rows[: limit + 1])
-    acts = {change_set.id: Act(change_set) for change_set in found[:limit]}
-    for model, history_ids in _first_rows(visible, acts).items():
-        _add_changes(model, history_ids, acts)
-    return list(acts.values()), found[limit - 1].sequence if len(found) > limit else None
+        found = found.filter(sequence__lt=before)
+    sets = list(found[: limit + 1])
+    acts = {change_set.id: Act(change_set) for change_set in sets[:limit]}
+    shown: dict[Any, list[Place]] = defaultdict(list)
+    for number, change_set_id, history_id, of_model in _first_rows(filters, visible, acts):
+        acts[change_set_id].more += of_model
+        if len(shown[change_set_id]) < ROWS_SHOWN:
+            acts[change_set_id].more -= 1
+            shown[change_set_id].append((number, history_id))
+    known = {change_set.id: change_set for change_set in sets}
+    for entry in _read([place for places in shown.values() for place in places], visible, known):
+        acts[entry.row.change_set_id].entries.append(entry)
+    return list(acts.values()), sets[limit - 1].sequence if len(sets) > limit else None
+
+
+def _numbered(rows: QuerySet[Any], visible: Models) -> QuerySet[Any]:
+    number = visible.index(rows.model.instance_type)
+    return rows.order_by().annotate(number=Value(number, output_field=IntegerField()))
 
 
 def _first_rows(
-    visible: list[type[VersionedModel]], acts: dict[Any, Act]
-) -> dict[type[VersionedModel], list[int]]:
-    """Choose the history rows to show, at most ROWS_SHOWN of a model for each act: one query over all models."""
-    sources = [
-        model.history.filter(change_set_id__in=list(acts))
-        .order_by()
-        .annotate(
-            place=Window(RowNumber(), partition_by=F("change_set_id"), order_by=F("history_id").asc()),
-            number=Value(number),
+    filters: Filters, visible: Models, acts: Mapping[Any, Act]
+) -> Iterator[tuple[int, Any, int, int]]:
+    """Yield (number of the model, change set, history id, rows of the model) for the first rows of each act.
+
+    One query over all models. The count stands with the first row of a model, others have 0.
+    """
+    sources = []
+    for rows in _rows(filters, visible) if acts else ():
+        of_set: dict[str, Any] = {"partition_by": F("change_set_id")}
+        counted = _numbered(rows.filter(change_set_id__in=list(acts)), visible).annotate(
+            place=Window(RowNumber(), order_by=F("history_id").asc(), **of_set),
+            of_model=Window(Count("*"), **of_set),
         )
-        .filter(place__lte=ROWS_SHOWN + 1)
-        .values_list("number", "change_set_id", "history_id", "place")
-        for number, model in enumerate(visible)
+        sources.append(
+            counted.filter(place__lte=ROWS_SHOWN).values_list(
+                "number", "change_set_id", "history_id", "of_model", "place"
+            )
+        )
+    if not sources:
+        return
+    for number, change_set_id, history_id, of_model, place in (
+        sources[0].union(*sources[1:], all=True).order_by("number", "history_id")
+    ):
+        yield number, change_set_id, history_id, of_model if place == 1 else 0
+
+
+def entries_of(
+    change_set: ChangeSet, visible: Models, *, after: Place | None = None, limit: int = PAGE_ROWS
+) -> tuple[list[Entry], Place | None]:
+    """Return one page of what a change set did, and the place to go on `after`, None at the end."""
+    sources = []
+    for number, model in enumerate(visible):
+        rows = _numbered(model.history.filter(change_set_id=change_set.id), visible)
+        if after is not None:
+            if number < after[0]:
+                continue
+            rows = rows.filter(history_id__gt=after[1]) if number == after[0] else rows
+        sources.append(rows.values_list("number", "history_id"))
+    if not sources:
+        return [], None
+    places = list(sources[0].union(*sources[1:], all=True).order_by("number", "history_id")[: limit + 1])
+    found = _read(places[:limit], visible, {change_set.id: change_set})
+    return found, places[limit - 1] if len(places) > limit else None
+
+
+def _read(
+    places: Sequence[Place], visible: Models, known: Mapping[Any, ChangeSet] | None = None
+) -> list[Entry]:
+    """Return the entries at some places, in their order."""
+    ids: dict[int, list[int]] = defaultdict(list)
+    for number, history_id in places:
+        ids[number].append(history_id)
+    sources = [visible[number].history.filter(history_id__in=some) for number, some in ids.items()]
+    found = {(model_of(entry.row), entry.row.history_id): entry for entry in entries(sources, known)}
+    return [found[visible[number], history_id] for number, history_id in places]
+
+
+# --- Everything ---------------------------------------------------------------------------------------------
+
+
+def stream(filters: Filters, visible: Models) -> Iterator[Entry]:
+    """Yield every entry that the filters let through, newest change set first, in bounded memory."""
+    sources = [
+        _numbered(rows.filter(_of_change_set(filters, "change_set__")), visible)
+        .annotate(sequence=F("change_set__sequence"))
+        .values_list("number", "history_id", "sequence")
+        for rows in _rows(filters, visible)
     ]
-    chosen: dict[type[VersionedModel], list[int]] = defaultdict(list)
-    if not acts or not sources:
-        return chosen
-    for number, change_set_id, history_id, place in sources[0].union(*sources[1:], all=True):
-        if place > ROWS_SHOWN:
-            acts[change_set_id].more = True
-        else:
-            chosen[visible[number]].append(history_id)
-    return chosen
-
-
-def _add_changes(model: type[VersionedModel], history_ids: list[int], acts: dict[Any, Act]) -> None:
-    """Add the chosen history rows of one model to their acts: two queries."""
-    rows = list(model.history.filter(history_id__in=history_ids).order_by("history_id"))
-    older = _versions_before(model, rows)
-    for row in rows:
-        base = older.get(row.history_id)
-        acts[row.change_set_id].changes.append((row, compare(base, row) if base is not None else []))
-
-
-def _versions_before(model: type[VersionedModel], rows: list[Any]) -> dict[int, Any]:
-    """Return for each changed row the version that it changed, by history id: one query."""
-    key = model._meta.pk.attname
-    changed = [row for row in rows if row.history_type == "~"]
-    if not changed:
-        return {}
-    wanted = reduce(
-        operator.or_, (Q(**{key: getattr(row, key)}, data_version=row.data_version - 1) for row in changed)
-    )
-    found = {
-        (getattr(row, key), row.data_version): row
-        for row in model.history.filter(wanted).exclude(history_type="-")
-    }
-    return {
-        row.history_id: base
-        for row in changed
-        if (base := found.get((getattr(row, key), row.data_version - 1))) is not None
-    }
-
-
-def stream(
-    filters: Filters, visible: list[type[VersionedModel]], batch: int = 200
-) -> Iterator[dict[str, Any]]:
-    """Yield one plain record for each history row of the feed, newest change set first, in bounded memory."""
-    before: int | None = None
-    while True:
-        rows = change_sets(filters, visible)
-        if before is not None:
-            rows = rows.filter(sequence__lt=before)
-        found = list(rows[:batch])
-        for change_set in found:
-            for model in visible:
-                for row in (
-                    model.history.filter(change_set_id=change_set.id).order_by("history_id").iterator()
-                ):
-                    yield record(change_set, model, row)
-        if len(found) < batch:
-            return
-        before = found[-1].sequence
-
-
-def record(change_set: ChangeSet, model: type[VersionedModel], row: Any) -> dict[str, Any]:
-    """Return one history row as people export it."""
-    return {
-        "sequence": change_set.sequence,
-        "time": change_set.time.isoformat(),
-        "who": change_set.actor_name,
-        "why": change_set.reason,
-        "origin": change_set.origin,
-        "model": model._meta.label,
-        "object": getattr(row, model._meta.pk.attname),
-        "name": str(row.instance),
-        "version": row.data_version,
-        "change": row.get_history_type_display().lower(),
-        "note": row.history_change_reason or "",
-    }
+    if not sources:
+        return
+    found = sources[0].union(*sources[1:], all=True).order_by("-sequence", "number", "history_id")
+    places = found.iterator(chunk_size=ROWS_AT_ONCE)
+    while batch := [(number, history_id) for number, history_id, _ in islice(places, ROWS_AT_ONCE)]:
+        yield from _read(batch, visible)

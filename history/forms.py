@@ -2,50 +2,69 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 
-from history.feed import Filters
-from history.models import ChangeSet, VersionedModel
+from history.feed import Filters, Models, declared_facets
+from history.models import ChangeSet
 
 
 class MomentField(forms.DateTimeField):
-    """A moment in UTC; the browser's own picker fills it in."""
+    """A moment, in UTC unless it says otherwise; the browser's own picker fills it in."""
 
     widget = forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S")
 
-    def to_python(self, value: Any) -> Any:
-        found = super().to_python(value)
-        return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found
+    def to_python(self, value: Any) -> datetime | None:
+        """Read a moment; without a zone it is in UTC, whatever the reader's own zone."""
+        with timezone.override(UTC):
+            return super().to_python(value)
 
 
 class FeedForm(forms.Form):
-    """Filters of the feed; all may be left out."""
+    """Filters of the feed, all of which may be left out; one for each facet that the visible models declare."""
 
     person = forms.CharField(required=False, max_length=150)
-    model = forms.ChoiceField(required=False)
-    object_id = forms.IntegerField(required=False, min_value=1, label="Object id")
-    product = forms.CharField(required=False, max_length=50)
-    channel = forms.CharField(required=False, max_length=100)
-    name = forms.CharField(required=False, max_length=100, label="Object name")
+    model = forms.ChoiceField(required=False, label="Kind of object")
+    object = forms.IntegerField(required=False, min_value=0, max_value=2**63 - 1, label="Its number")
     origin = forms.ChoiceField(required=False, choices=[("", "any"), *ChangeSet.Origin.choices])
     since = MomentField(required=False, label="From (UTC)")
-    until = MomentField(required=False, label="To (UTC)")
+    until = MomentField(required=False, label="Until (UTC)")
     text = forms.CharField(required=False, max_length=200, label="Reason contains")
 
-    def __init__(self, *args: Any, visible: list[type[VersionedModel]], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, visible: Models, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         choices = [(model._meta.label, str(model._meta.verbose_name)) for model in visible]
-        self.fields["model"].choices = [("", "any"), *choices]  # type: ignore[attr-defined]
+        self.fields["model"].choices = [("", "any"), *sorted(choices, key=lambda choice: choice[1])]  # type: ignore[attr-defined]
+        self.facets = [name for name in declared_facets(visible) if name not in self.fields]
+        for name in self.facets:
+            self.fields[name] = forms.CharField(required=False, max_length=200)
+        self.order_fields(["person", "model", "object", *self.facets])
 
     def filters(self) -> Filters:
         """Return the filters of a valid form."""
-        return Filters(**{name: value if value != "" else None for name, value in self.cleaned_data.items()})
+        chosen = {name: value for name, value in self.cleaned_data.items() if value not in ("", None)}
+        facets = {name: chosen.pop(name) for name in self.facets if name in chosen}
+        return Filters(**chosen, facets=facets)
 
 
 class MomentForm(forms.Form):
-    """The moment of the "as of" page."""
+    """The "as of" page: a moment, the models to show, and whether unchanged rows are shown, too."""
 
     at = MomentField(label="Moment (UTC)")
+    model = forms.MultipleChoiceField(required=False, label="Only", widget=forms.CheckboxSelectMultiple)
+    everything = forms.BooleanField(required=False, label="Show what is unchanged, too")
+    after = forms.IntegerField(required=False, min_value=0, max_value=2**63 - 1, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, visible: Models, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.visible = visible
+        choices = [(model._meta.label, str(model._meta.verbose_name_plural)) for model in visible]
+        self.fields["model"].choices = choices  # type: ignore[attr-defined]
+
+    def chosen(self) -> Models:
+        """Return the models to show: all of them when none was chosen."""
+        labels = self.cleaned_data["model"]
+        return [model for model in self.visible if not labels or model._meta.label in labels]

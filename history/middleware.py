@@ -1,12 +1,11 @@
-"""One request, one change set; and history pages only read."""
+"""One request, one change set."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse
 
 from history.changesets import change_set
 from history.models import ChangeSet
@@ -36,22 +35,3 @@ class ChangeSetMiddleware:
             if opened.has_writes and response.status_code >= 400:
                 transaction.set_rollback(True)
         return response
-
-
-class ReadOnlyHistoryMiddleware:
-    """Answer 405 to anything but GET and HEAD on the history page of every model in the admin, ours or not."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
-
-    def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:
-        match = request.resolver_match
-        is_history = (
-            match is not None and "admin" in match.app_names and (match.url_name or "").endswith("_history")
-        )
-        if is_history and request.method not in ("GET", "HEAD"):
-            return HttpResponseNotAllowed(["GET", "HEAD"])
-        return None

@@ -132,6 +132,7 @@ class ReleasePart(CheckedModel, VersionedModel):
     """One locale of one platform of an application release."""
 
     history_facets: ClassVar[dict[str, str]] = {"product": "release__product", "name": "release__name"}
+    history_parent: ClassVar[str] = "release"
 
     release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="parts")
     platform = models.CharField(max_length=PLATFORM_LENGTH)

@@ -28,7 +28,7 @@ INSTALLED_APPS = [
     "releases",
     "rules",
     "releng.updates",
-    "django.contrib.admin",
+    "releng.apps.UpdatesAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -54,7 +54,6 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
-    "history.middleware.ReadOnlyHistoryMiddleware",
     "history.middleware.ChangeSetMiddleware",
 ]
 ROOT_URLCONF = "releng.urls"

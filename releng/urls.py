@@ -7,9 +7,6 @@ from drf_spectacular.views import SpectacularAPIView
 
 from releng.updates.urls import read_api_urls
 
-admin.site.site_header = admin.site.site_title = "Update server"
-admin.site.index_title = "Rules and releases"
-
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/history/", include("history.urls")),

@@ -107,7 +107,7 @@ def test_change__stale_form__is_refused_naming_who_changed_what(admin_client):
 def test_change__no_base__is_refused(admin_client):
     rule = RuleFactory()
     answer = admin_client.post(page_of(rule), typed(rule, priority=8, based_on=""), follow=True)
-    assert "open the page anew" in told(answer)
+    assert "open the page anew" in answer.content.decode()
     assert Rule.objects.get().priority == 100
 
 

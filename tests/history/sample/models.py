@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 from django.db import models
 
 from history.fields import CanonicalJSONField
@@ -6,6 +8,8 @@ from history.models import VersionedModel
 
 class Shelf(VersionedModel):
     """A row that others point to."""
+
+    history_facets: ClassVar[dict[str, str]] = {"room": "name"}
 
     name = models.CharField(max_length=50, unique=True)
     tags = models.CharField(max_length=200, blank=True, default="")
@@ -17,7 +21,10 @@ class Shelf(VersionedModel):
 
 
 class Book(VersionedModel):
-    """A row with a document."""
+    """A row with a document, a part of its shelf."""
+
+    history_facets: ClassVar[dict[str, str]] = {"room": "shelf__name"}
+    history_parent: ClassVar[str] = "shelf"
 
     shelf = models.ForeignKey(Shelf, on_delete=models.PROTECT)
     title = models.CharField(max_length=100)

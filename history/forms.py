@@ -13,9 +13,12 @@ from history.models import ChangeSet
 
 
 class MomentField(forms.DateTimeField):
-    """A moment, in UTC unless it says otherwise; the browser's own picker fills it in."""
+    """A moment, in UTC unless it says otherwise.
 
-    widget = forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S")
+    Typed as text: a browser's picker shows some readers a.m. and p.m., and that was mistaken for real elsewhere.
+    """
+
+    widget = forms.TextInput(attrs={"placeholder": "2026-11-20 18:30", "autocomplete": "off"})
 
     def to_python(self, value: Any) -> datetime | None:
         """Read a moment; without a zone it is in UTC, whatever the reader's own zone."""
@@ -28,7 +31,9 @@ class FeedForm(forms.Form):
 
     person = forms.CharField(required=False, max_length=150)
     model = forms.ChoiceField(required=False, label="Kind of object")
-    object = forms.IntegerField(required=False, min_value=0, max_value=2**63 - 1, label="Its number")
+    object = forms.IntegerField(
+        required=False, min_value=0, max_value=2**63 - 1, label="Number of the object"
+    )
     origin = forms.ChoiceField(required=False, choices=[("", "any"), *ChangeSet.Origin.choices])
     since = MomentField(required=False, label="From (UTC)")
     until = MomentField(required=False, label="Until (UTC)")
@@ -41,7 +46,7 @@ class FeedForm(forms.Form):
         self.facets = [name for name in declared_facets(visible) if name not in self.fields]
         for name in self.facets:
             self.fields[name] = forms.CharField(required=False, max_length=200)
-        self.order_fields(["person", "model", "object", *self.facets])
+        self.order_fields(["person", "since", "until", *sorted(self.facets), "model", "object"])
 
     def filters(self) -> Filters:
         """Return the filters of a valid form."""

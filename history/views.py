@@ -29,7 +29,7 @@ from history.export import as_csv, as_json
 from history.feed import Filters, Models, as_number, entries_of, page, stream
 from history.forms import FeedForm, MomentForm
 from history.models import ChangeSet, VersionedModel
-from history.reading import Entry, compare, entries, field_values
+from history.reading import Entry, compare, entries, field_values, parent_field
 from history.timeline import side_by_side, timeline
 
 READ_METHODS = ("GET", "HEAD")
@@ -221,6 +221,9 @@ def object_history(request: HttpRequest, model: type[VersionedModel], key: str) 
         older=older,
         is_later_page=before,
         object_name=found[0].name,
+        has_parts=any(
+            (field := parent_field(part)) and field.related_model is model for part in versioned_models()
+        ),
         **shared,
     )
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django import template
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
@@ -20,6 +21,7 @@ from history.values import ABSENT, Path, path_text
 register = template.Library()
 
 LONG_CHARACTERS = 200
+FEW_CHANGES = 6
 KINDS = {"+": ("+", "created"), "~": ("~", "changed"), "-": ("\u2212", "deleted")}
 
 
@@ -53,12 +55,13 @@ def kind(row: Any) -> SafeString:
 @register.filter
 def moment(time: datetime) -> SafeString:
     """Return a time as people and machines read it: UTC, and how long ago."""
-    utc = time.astimezone(UTC)
+    utc, now = time.astimezone(UTC), timezone.now()
+    is_fresh = now - time < timedelta(minutes=1)
     return format_html(
-        '<time datetime="{}">{} UTC</time> <span class="history-quiet">({} ago)</span>',
+        '<time datetime="{}">{} UTC</time> <span class="history-quiet">({})</span>',
         utc.isoformat(timespec="seconds"),
         utc.strftime("%Y-%m-%d %H:%M:%S"),
-        timesince(time, depth=1),
+        "just now" if is_fresh else f"{timesince(time, now, depth=1)} ago",
     )
 
 
@@ -114,6 +117,18 @@ def model(row: Any) -> Any:
 def tally(group: Group[str]) -> str:
     """Return how many values of a group were added, removed and changed, in words."""
     return ", ".join(f"{number} {change}" for change, number in group.counts.items() if number)
+
+
+@register.filter
+def is_one_value(group: Group[str]) -> bool:
+    """Tell whether a group is one value whose place says all that its heading would say."""
+    return [leaf.where for leaf in group.changes()] == [group.key]
+
+
+@register.filter
+def is_small(document: DocumentDiff) -> bool:
+    """Tell whether so little changed in a document that all of it is shown at once."""
+    return sum(document.counts.values()) <= FEW_CHANGES
 
 
 @register.filter

@@ -49,9 +49,9 @@ def open_page(chromium, site):
     """Return a function that opens a signed-in page; fails when a page complained on the console."""
     complaints, contexts = [], []
 
-    def make(*, scheme="light", width=1200):
+    def make(*, scheme="light", width=1200, **options):
         context = chromium.new_context(
-            color_scheme=scheme, viewport={"width": width, "height": 900}, base_url=site
+            color_scheme=scheme, viewport={"width": width, "height": 900}, base_url=site, **options
         )
         contexts.append(context)
         page = context.new_page()

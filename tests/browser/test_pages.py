@@ -14,7 +14,10 @@ PAGES = (
         "/admin/releases/alloweddomain/",
     ),
     *("/admin/releases/specialforcehost/", "/admin/history/", "/admin/history/?model=rules.Rule&person=demo"),
-    *("/admin/history/as-of/", "/admin/history/as-of/?at=2999-01-01T00:00:00&model=rules.Rule"),
+    *("/admin/history/as-of/", "/admin/history/as-of/?at=2000-01-01T00:00:00&everything=on"),
+    *("/admin/history/rules.rule/1/", "/admin/history/releases.releasepart/1/"),
+    *("/admin/history/rules.rule/1/?version=1", "/admin/history/rules.rule/1/?from=1&to=1"),
+    *("/admin/rules/rule/1/revert/1/", "/admin/history/?person=nobody"),
 )
 
 
@@ -44,9 +47,14 @@ def test_two_people_collide__neither_loses_work(open_page):
     mine.click("input[name=_save]")
     mine.locator(".errorlist.nonfield").wait_for()
     assert "demo changed priority" in mine.inner_text(".errorlist.nonfield")
+    rows = mine.locator(".history-stale tbody tr").all_inner_texts()
+    assert [row.split("\t")[0] for row in rows] == ["priority", "comment"]
     assert mine.input_value("#id_comment") == "mine"
+    assert mine.input_value("#id_priority") == "150", "what only they changed is filled in"
+    mine.click("input[name=_save]")
+    mine.wait_for_url("**/admin/rules/rule/")
     mine.goto("/admin/rules/rule/7/change/")
-    assert mine.input_value("#id_priority") == "150"
+    assert (mine.input_value("#id_priority"), mine.input_value("#id_comment")) == ("150", "mine")
 
 
 def test_version__is_put_back__by_keyboard_and_mouse(open_page):
@@ -61,7 +69,7 @@ def test_version__is_put_back__by_keyboard_and_mouse(open_page):
     assert "75" in page.inner_text("#content")
     page.fill("#reason", "too early")
     page.keyboard.press("Enter")
-    page.wait_for_url("**/history/")
+    page.wait_for_url("**/history/rules.rule/8/")
     text = page.inner_text("#content")
     assert "restores version 1" in text
     assert "too early" in text
@@ -79,7 +87,66 @@ def test_auditor__finds_who_changed_what__and_how_it_was(open_page):
     page.fill("#id_text", "why I did")
     page.get_by_role("button", name="Show").click()
     assert "asked about on Tuesday" in page.inner_text("#content")
-    page.get_by_role("link", name="Change set").first.click()
+    assert page.url.endswith("/admin/history/?text=why+I+did"), (
+        "the address names only the filters that are set"
+    )
+    page.locator(".history-list").get_by_role("link", name="#").first.click()
+    page.get_by_text("Where it came from").click()
     assert "Digest" in page.inner_text("#content")
     page.goto("/admin/history/as-of/?at=2000-01-01T00:00:00&model=rules.Rule")
-    assert "new since" in page.inner_text("#content")
+    assert "added since" in page.inner_text("#content")
+
+
+def test_comparison__of_any_two_versions__by_keyboard_alone(open_page):
+    page = open_page()
+    for rate in ("40", "30"):
+        page.goto("/admin/rules/rule/9/change/")
+        page.fill("#id_background_rate", rate)
+        page.click("input[name=_save]")
+        page.wait_for_url("**/admin/rules/rule/")
+    page.goto("/admin/rules/rule/9/history/")
+    page.locator("input[name=from]").last.focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**from=*")
+    text = page.inner_text("#content")
+    assert "version 1" in text
+    assert "version 3" in text
+    assert "30" in page.locator("ins").all_inner_texts()[0]
+
+
+def test_pages__without_javascript__do_their_work(open_page):
+    page = open_page(java_script_enabled=False)
+    page.goto("/admin/history/")
+    page.fill("#id_text", "Demo")
+    page.get_by_role("button", name="Show").click()
+    assert "Demo data" in page.inner_text("#content")
+    page.get_by_role("link", name="As of a moment").click()
+    page.fill("#id_at", "2000-01-01 00:00")
+    page.get_by_role("button", name="Show").click()
+    assert "before anything was recorded" in page.inner_text("#content")
+
+
+def test_page__printed__has_the_history_and_not_the_controls(open_page):
+    page = open_page()
+    page.goto("/admin/history/")
+    page.emulate_media(media="print")
+    assert page.locator(".history-list").is_visible()
+    for hidden in (".history-filters", "#header", ".history-tabs"):
+        assert not page.locator(hidden).is_visible()
+
+
+def test_signs__stand_beside_colours(open_page):
+    """Whoever sees no colours must still tell what was added from what was removed."""
+    page = open_page()
+    page.goto("/admin/rules/rule/10/change/")
+    page.fill("#id_priority", "3")
+    page.click("input[name=_save]")
+    page.wait_for_url("**/admin/rules/rule/")
+    page.goto("/admin/rules/rule/10/history/")
+    signs = {
+        tag: page.evaluate(f"getComputedStyle(document.querySelector('{tag}'), '::before').content")
+        for tag in ("del", "ins")
+    }
+    assert signs["del"].startswith('"\u2212')
+    assert signs["ins"].startswith('"+')

@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class PermissionsConfig(AppConfig):
+    """Who may do what, and who must agree."""
+
+    name = "releng.permissions"
+    label = "permissions"

@@ -29,7 +29,7 @@ def insert(instances: Iterable[V], *, batch_size: int = BATCH_ROWS) -> int:
     with transaction.atomic(savepoint=False):
         while batch := list(islice(rows, batch_size)):
             model = type(batch[0])
-            context.require(str(model._meta.verbose_name_plural)).touched.add(model)
+            context.require(str(model._meta.verbose_name_plural)).allow("insert", batch)
             rows_of_model: models.QuerySet[V] = models.QuerySet(model)
             rows_of_model.bulk_create(batch)
             history_rows = [build_row(instance, "+") for instance in batch]
@@ -45,11 +45,13 @@ def delete(rows: models.QuerySet[V], *, batch_size: int = BATCH_ROWS) -> int:
     Raises ProtectedError or IntegrityError when other rows point to them.
     """
     model = rows.model
-    context.require(str(model._meta.verbose_name_plural)).touched.add(model)
+    opened = context.require(str(model._meta.verbose_name_plural))
     deleted = 0
     with transaction.atomic(savepoint=False):
         while batch := list(rows.order_by("pk").select_for_update()[:batch_size]):
+            opened.allow("delete", batch)
             model.history.model._base_manager.bulk_create(build_row(instance, "-") for instance in batch)
             doomed: models.QuerySet[V] = models.QuerySet(model)
             deleted += doomed.filter(pk__in=[instance.pk for instance in batch])._raw_delete(using=doomed.db)
+            opened.record("delete", batch)
     return deleted

@@ -154,7 +154,9 @@ class VersionedModel(models.Model):
             raise UnversionedWriteError(
                 f"{self._meta.label}.save(update_fields=...) is refused: a versioned row is written whole."
             )
-        context.require(str(self._meta.verbose_name)).touched.add(type(self))
+        opened = context.require(str(self._meta.verbose_name))
+        change: context.Change = "insert" if force_insert or self._state.adding else "update"
+        opened.allow(change, [self])
         deferred = self.get_deferred_fields()
         if deferred:
             # Values read now may be newer than `data_version`; the comparison in the UPDATE then refuses the write.
@@ -166,6 +168,7 @@ class VersionedModel(models.Model):
             super().save(
                 force_insert=force_insert or self._state.adding, force_update=force_update, using=using
             )
+        opened.record(change, [self])
 
     def _save_table(self, raw: bool = False, *args: Any, **kwargs: Any) -> bool:  # noqa: FBT001, FBT002
         # Django's deserialiser calls Model.save_base() past every override; this is where it still comes by.
@@ -199,7 +202,8 @@ class VersionedModel(models.Model):
 
         Raises OutdatedDataError, NoChangeSetError, and ProtectedError when other rows point here.
         """
-        context.require(str(self._meta.verbose_name)).touched.add(type(self))
+        opened = context.require(str(self._meta.verbose_name))
+        opened.allow("delete", [self])
         collector = Collector(using=using or "default", origin=self)
         collector.collect([self])  # raises ProtectedError; history.checks forbids every other on_delete
         self._change_reason = change_reason
@@ -210,6 +214,7 @@ class VersionedModel(models.Model):
             if not rows._raw_delete(using=rows.db):
                 raise self.outdated(self.data_version)
             post_delete.send(sender=type(self), instance=self, using=using, origin=self)
+        opened.record("delete", [self])
         return 1, {self._meta.label: 1}
 
     def outdated(self, expected: int) -> OutdatedDataError:

@@ -121,7 +121,11 @@ def _has(model: type[VersionedModel], path: str, value: str) -> Q:
     name, _, rest = path.partition("__")
     of_row: Any = model._meta.get_field(name)
     if rest:
-        parents = of_row.related_model.history.filter(_has(of_row.related_model, rest, value))
+        related = of_row.related_model
+        if issubclass(related, VersionedModel):
+            parents = related.history.filter(_has(related, rest, value))
+        else:  # users have no history of their own
+            parents = related._base_manager.filter(**{rest: value})
         return Q(**{f"{of_row.attname}__in": parents.values(of_row.target_field.attname)})
     key = model._meta.pk.attname
     having = model.history.filter(**{of_row.attname: value})

@@ -54,7 +54,7 @@ class VersionedRecords(HistoricalRecords):
         options["indexes"] = [
             models.Index(
                 fields=[model._meta.pk.attname, "data_version"],
-                name=f"{model._meta.db_table[:18]}_h_version",
+                name=_index_name(model._meta.db_table),
             )
         ]
         return options
@@ -94,3 +94,9 @@ def digest_of(row: Any) -> str:
         values,
     ]
     return hashlib.sha256(canonical_json(said).encode()).hexdigest()
+
+
+def _index_name(table: str) -> str:
+    """Return a name of at most 30 characters, Django's limit, that differs from table to table."""
+    short = table if len(table) <= 18 else f"{table[:12]}_{hashlib.sha256(table.encode()).hexdigest()[:5]}"
+    return f"{short}_h_version"

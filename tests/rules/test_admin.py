@@ -1,7 +1,6 @@
 """Rules, shutoffs and pins in the admin."""
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.urls import reverse
 
 from history.changesets import change_set
@@ -9,6 +8,7 @@ from history.models import ChangeSet
 from rules import actions
 from rules.models import EmergencyShutoff, PinnableRelease, Rule
 from tests.factories import PinFactory, ReleaseFactory, RuleFactory, ShutoffFactory
+from tests.people import auditor
 from tests.releases.test_admin import listing, page_of, told
 
 pytestmark = pytest.mark.django_db
@@ -145,10 +145,8 @@ def test_pin__newer_release__is_repointed_and_an_older_one_refused(admin_client)
     assert not PinnableRelease.objects.exists()
 
 
-def test_reader__every_page__opens_and_none_writes(client, django_user_model):
-    reader = django_user_model.objects.create_user("reader", is_staff=True)
-    reader.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
-    client.force_login(reader)
+def test_reader__every_page__opens_and_none_writes(client):
+    client.force_login(auditor())
     for row in (RuleFactory(), ShutoffFactory(), PinFactory()):
         assert client.get(listing(type(row))).status_code == 200
         assert client.get(page_of(row)).status_code == 200

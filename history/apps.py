@@ -10,11 +10,9 @@ class HistoryConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from history.auditors import prepare_group
         from history.checks import check_relations, check_triggers
         from history.triggers import prepare_database
 
         post_migrate.connect(prepare_database, sender=self, dispatch_uid="history.prepare_database")
-        post_migrate.connect(prepare_group, dispatch_uid="history.prepare_group")
         checks.register(check_relations, checks.Tags.models)
         checks.register(check_triggers)

@@ -143,8 +143,7 @@ def test_history__long__is_paged(admin_client, shelf):
     assert seen == list(range(61, 0, -1))
 
 
-def test_history__without_view_permission__is_refused(client, django_user_model, shelf, settings):
-    settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+def test_history__without_view_permission__is_refused(client, django_user_model, shelf):
     user = django_user_model.objects.create_user("dora", password="x", is_staff=True)
     client.force_login(user)
     url = reverse("admin:sample_shelf_history", args=[shelf.pk])

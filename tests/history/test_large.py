@@ -5,7 +5,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.urls import reverse
 
@@ -81,7 +81,7 @@ def long_history():
 @pytest.fixture
 def auditor(client, django_user_model):
     user = django_user_model.objects.create_user("auditor", is_staff=True)
-    user.groups.add(Group.objects.get(name="auditor"))
+    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
     client.force_login(user)
     return client
 

@@ -3,7 +3,7 @@
 import uuid
 
 import pytest
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Permission
 from django.urls import reverse
 
 from history import bulk
@@ -21,7 +21,7 @@ def act(reason="test", name="anna", **kwargs):
 @pytest.fixture
 def auditor(client, django_user_model):
     user = django_user_model.objects.create_user("auditor", is_staff=True)
-    user.groups.add(Group.objects.get(name="auditor"))
+    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
     client.force_login(user)
     return client
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Q
 from django.utils import timezone
 
 from history import context
@@ -380,8 +379,7 @@ def _version(base: Json, row: Any) -> int:
 def _refuse_competition(scheduled: ScheduledChange, kind: str, row: Any) -> None:
     """Refuse a second open change for a row, unless it follows the one that is there (T05)."""
     others = ScheduledChange.objects.open().writing(kind, row.pk).exclude(pk=scheduled.pk)
-    if scheduled.follows_id is not None:
-        others = others.exclude(Q(pk__in=_chain(scheduled)) | Q(follows__in=_chain(scheduled)))
+    others = others.exclude(pk__in=_family(scheduled))
     found = list(others)
     if found:
         raise ChangeScheduledError(
@@ -389,11 +387,15 @@ def _refuse_competition(scheduled: ScheduledChange, kind: str, row: Any) -> None
         )
 
 
-def _chain(scheduled: ScheduledChange) -> list[int]:
-    found, current = [], scheduled.follows
-    while current is not None:
-        found.append(current.pk)
-        current = current.follows
+def _family(scheduled: ScheduledChange) -> set[int]:
+    """Return the keys of all changes that it follows, and of all that follow one of these."""
+    root = scheduled
+    while root.follows is not None:
+        root = root.follows
+    found, newest = {root.pk}, {root.pk}
+    while newest:
+        newest = set(ScheduledChange.objects.filter(follows__in=newest).values_list("pk", flat=True))
+        found |= newest
     return found
 
 
@@ -405,6 +407,8 @@ def _settled(scheduled: ScheduledChange, author: Any) -> Examination:
     _refuse_unpermitted(author, examination)
     scheduled.digest = examination.digest
     scheduled.save()
+    for follower in scheduled.followers.filter(state=State.PENDING):
+        refresh(follower)
     return examination
 
 

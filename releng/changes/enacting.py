@@ -193,7 +193,7 @@ def _write(examination: Examination, enactor: Any) -> None:
     opened.actor = scheduled.author
     if is_system(enactor):
         opened.origin = ChangeSet.Origin.AGENT
-    opened.reason = opened.reason or _reason(examination, enactor)
+    opened.reason = _reason(examination, enactor, opened.reason)
     # The state first: what the writes below set in motion must find this change over.
     with _by_verb():
         scheduled.digest = examination.digest
@@ -244,8 +244,11 @@ def _hand_over(scheduled: ScheduledChange) -> None:
         refresh(follower)
 
 
-def _reason(examination: Examination, enactor: Any) -> str:
+def _reason(examination: Examination, enactor: Any, remark: str) -> str:
     scheduled = examination.scheduled
     signed = ", ".join(map(str, examination.in_force)) or "nobody had to sign it off"
     said = f"{scheduled.reason} " if scheduled.reason else ""
-    return f"{said}(scheduled change {scheduled} by {scheduled.author}; signed off: {signed}; enacted by {enactor})"
+    by = f"{enactor}: {remark}" if remark else f"{enactor}"
+    return (
+        f"{said}(scheduled change {scheduled} by {scheduled.author}; signed off: {signed}; enacted by {by})"
+    )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.contrib.auth import get_user_model
+
 from history.context import Change
 from history.models import VersionedModel
 from releases.models import AllowedDomain, SpecialForceHost
 from releng.changes.release_targets import PartTarget, ReleaseTarget
 from releng.changes.targets import Target, Values
+from releng.permissions import actions as permission_actions
 from releng.permissions.models import Permission, PermissionRequiredSignoff, ProductRequiredSignoff, Role
 from rules import actions
 from rules.models import EmergencyShutoff, PinnableRelease, Rule
@@ -41,6 +44,12 @@ class ShutoffTarget(Target):
     fields = ()
     changes: ClassVar[frozenset[Change]] = frozenset({"insert", "delete"})
 
+    def insert(self, values: Values) -> Any:
+        return actions.shut_off(**values)
+
+    def delete(self, row: Any) -> None:
+        actions.lift_shutoff(row.product, row.channel, based_on=row.data_version)
+
 
 class PinTarget(Target):
     """Pins: they point to ever newer releases."""
@@ -69,6 +78,18 @@ class PermissionTarget(Target):
     key_fields = ("user", "permission")
     fields = ("products", "actions")
 
+    def insert(self, values: Values) -> Any:
+        user = get_user_model().objects.get(pk=values["user"])
+        options = {name: values.get(name) for name in self.fields}
+        return permission_actions.grant(user, values["permission"], **options)
+
+    def update(self, row: Any, values: Values) -> Any:
+        options = {name: values.get(name, getattr(row, name)) for name in self.fields}
+        return permission_actions.update_permission(row.pk, based_on=row.data_version, **options)
+
+    def delete(self, row: Any) -> None:
+        permission_actions.revoke(row.pk, based_on=row.data_version)
+
 
 class RoleTarget(Target):
     """Who signs in which role."""
@@ -79,23 +100,48 @@ class RoleTarget(Target):
     fields = ()
     changes: ClassVar[frozenset[Change]] = frozenset({"insert", "delete"})
 
+    def insert(self, values: Values) -> Any:
+        user = get_user_model().objects.get(pk=values["user"])
+        return permission_actions.grant_role(user, values["role"])[0]
 
-class ProductSignoffTarget(Target):
+    def delete(self, row: Any) -> None:
+        permission_actions.revoke_role(row.pk, based_on=row.data_version)
+
+
+class RequirementTarget(Target):
+    """Base of the requirements: no more may be asked for than there are people who hold the role."""
+
+    fields = ("signoffs_required",)
+
+    def update(self, row: Any, values: Values) -> Any:
+        return permission_actions.update_requirement(
+            row, values["signoffs_required"], based_on=row.data_version
+        )
+
+    def delete(self, row: Any) -> None:
+        permission_actions.drop_requirement(row, based_on=row.data_version)
+
+
+class ProductSignoffTarget(RequirementTarget):
     """How many must agree to changes of a product's channel."""
 
     kind = "product_signoff"
     model: ClassVar[type[VersionedModel]] = ProductRequiredSignoff
     key_fields = ("product", "channel", "role")
-    fields = ("signoffs_required",)
+
+    def insert(self, values: Values) -> Any:
+        return permission_actions.require_for_product(**values)
 
 
-class PermissionSignoffTarget(Target):
+class PermissionSignoffTarget(RequirementTarget):
     """How many must agree to changes of a product's permissions."""
 
     kind = "permission_signoff"
     model: ClassVar[type[VersionedModel]] = PermissionRequiredSignoff
     key_fields = ("product", "role")
-    fields = ("signoffs_required",)
+
+    def insert(self, values: Values) -> Any:
+        return permission_actions.require_for_permissions(**values)
 
 
 class AllowedDomainTarget(Target):

@@ -23,6 +23,7 @@ from releng.permissions.exceptions import (
 )
 from releng.permissions.models import (
     AUDITOR,
+    OPTIONS,
     Account,
     Permission,
     PermissionRequiredSignoff,
@@ -33,6 +34,11 @@ from releng.permissions.models import (
 from releng.permissions.questions import holders, is_system
 
 # --- Permissions --------------------------------------------------------------------------------------------
+
+
+def takes_products(permission: str) -> bool:
+    """Tell whether a permission can be limited to products (features Q02)."""
+    return OPTIONS.get(permission, (False, frozenset()))[0]
 
 
 def grant(

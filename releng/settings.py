@@ -112,6 +112,9 @@ AUTHENTICATION_BACKENDS = [
 # Asked before every write of a request: permission of the actor, and whether others must agree.
 HISTORY_GUARD = "releng.changes.guard.guard"
 AUTHORS_MAY_SIGN_OFF = env.bool("AUTHORS_MAY_SIGN_OFF", default=True)
+OVERDUE_MINUTES = env.float("OVERDUE_MINUTES", default=10)
+AGENT_SILENT_SECONDS = env.float("AGENT_SILENT_SECONDS", default=300)
+MAIL_LEAD_MINUTES = env.float("MAIL_LEAD_MINUTES", default=15)
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},

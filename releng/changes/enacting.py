@@ -16,7 +16,6 @@ from history import context
 from history.exceptions import HistoryError
 from history.models import ChangeSet
 from history.values import same_value
-from releng.changes.actions import _by_verb, end, refresh, suspend
 from releng.changes.conditions import due
 from releng.changes.examination import Examination, ExaminedWrite, examine, told
 from releng.changes.exceptions import (
@@ -27,8 +26,10 @@ from releng.changes.exceptions import (
 )
 from releng.changes.guard import authority_of
 from releng.changes.kinds import TARGETS
-from releng.changes.models import EnactFailure, ScheduledChange
+from releng.changes.models import EnactFailure, Notice, ScheduledChange
+from releng.changes.notices import note
 from releng.changes.policy import refuse_unpermitted
+from releng.changes.upkeep import by_verb, end, refresh, suspend
 from releng.permissions.questions import is_system
 
 logger = logging.getLogger(__name__)
@@ -151,7 +152,8 @@ def retry_after(scheduled: ScheduledChange) -> Any:
 
 def _failed(change_id: int, why: str) -> Attempt:
     scheduled = ScheduledChange.objects.get(pk=change_id)
-    EnactFailure.objects.create(scheduled_change=scheduled, time=timezone.now(), message=why)
+    failure = EnactFailure.objects.create(scheduled_change=scheduled, time=timezone.now(), message=why)
+    note(scheduled, Notice.Kind.FAILED, f"failure {failure.pk}")
     logger.error("changes.enact_failed", extra={"scheduled_change": change_id, "reason": why})
     return Attempt(Outcome.FAILED, why)
 
@@ -195,16 +197,16 @@ def _write(examination: Examination, enactor: Any) -> None:
         opened.origin = ChangeSet.Origin.AGENT
     opened.reason = _reason(examination, enactor, opened.reason)
     # The state first: what the writes below set in motion must find this change over.
-    with _by_verb():
+    with by_verb():
         scheduled.digest = examination.digest
         scheduled.enacted_at, scheduled.enacted_by = timezone.now(), enactor
         end(scheduled, State.ENACTED, "")
     for item in examination.writes:
         with opened.guarded_by(authority_of(scheduled.author)):
             row = _written(item)
-        with _by_verb():
+        with by_verb():
             _record(item, row)
-    with _by_verb():
+    with by_verb():
         _hand_over(scheduled)
 
 

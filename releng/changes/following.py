@@ -6,9 +6,9 @@ from typing import Any
 
 from history.context import OpenChangeSet
 from releases.models import Release, ReleasePart
-from releng.changes.actions import refresh
 from releng.changes.kinds import KIND_OF
 from releng.changes.models import ScheduledChange, ScheduledWrite
+from releng.changes.upkeep import refresh
 
 
 def follow_rows(change_set: OpenChangeSet, **kwargs: Any) -> None:

@@ -201,6 +201,31 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
 }
 
+OAUTH2_PROVIDER = {
+    # Client credentials are the only way to a token; everything else the library can do is off.
+    "OAUTH2_SERVER_CLASS": "oauthlib.oauth2.BackendApplicationServer",
+    "ACCESS_TOKEN_EXPIRE_SECONDS": env.int("TOKEN_SECONDS", default=3600),
+    "SCOPES": {"api": "The API"},
+    "DEFAULT_SCOPES": ["api"],
+    "ALLOWED_REDIRECT_URI_SCHEMES": ["https"],
+    "REFRESH_TOKEN_REUSE_PROTECTION": True,
+    **{
+        f"COMPLIANT_BCP_RFC9700_{name}": True
+        for name in (
+            "IMPLICIT_GRANT",
+            "PASSWORD_GRANT",
+            "PKCE_METHOD",
+            "ACCESS_TOKEN_TRANSPORT",
+            "AUTHZ_RESPONSE_ISS",
+            "TOKEN_STORAGE",  # checksums only
+            "REFRESH_TOKEN",
+            "REDIRECT_URI_SCHEME",
+            "REDIRECT_URI_MATCHING",
+            "PKCE_REQUIRED",
+        )
+    },
+}
+
 SPECTACULAR_SETTINGS = {
     "TITLE": "Update server",
     "DESCRIPTION": "Rules, releases and what belongs to them.",
@@ -212,6 +237,14 @@ SPECTACULAR_SETTINGS = {
 
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="releng@localhost")
+
+# --- The agent: what its own process needs to know --------------------------------------------------------
+
+AGENT_API_URL = env.str("AGENT_API_URL", default="")
+AGENT_TOKEN_URL = env.str("AGENT_TOKEN_URL", default="")
+AGENT_CLIENT_ID = env.str("AGENT_CLIENT_ID", default="")
+AGENT_CLIENT_SECRET = env.str("AGENT_CLIENT_SECRET", default="")
+MAIL_RECIPIENTS = env.json("MAIL_RECIPIENTS", default={})
 
 # --- Logs: one JSON object a line on standard output ------------------------------------------------------
 

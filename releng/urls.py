@@ -5,6 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
+from releng.api.tokens import TokenEndpoint
 from releng.updates.urls import read_api_urls
 
 urlpatterns = [
@@ -16,5 +17,7 @@ urlpatterns = [
         SpectacularAPIView.as_view(permission_classes=[], authentication_classes=[]),
         name="schema",
     ),
+    path("oauth/token", TokenEndpoint.as_view(), name="token"),
     *read_api_urls,
+    path("api/", include("releng.api.urls")),
 ]

@@ -1,0 +1,121 @@
+"""Refusals as problem documents (RFC 9457): one table from exception to answer (protocol.md section 12.3)."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
+from django.db.models import ProtectedError
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import exception_handler, set_rollback
+
+from history.exceptions import HistoryError, OutdatedDataError
+from releases.exceptions import ReleaseReadOnlyError, WrongStateError
+from releng.changes.exceptions import ChangeScheduledError, SignoffRequiredError, SignoffsMissingError
+from releng.permissions.exceptions import PermissionStateError
+from releng.updates.problems import BadArgument, ProblemJSONRenderer, problem
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Status and the two short texts of the contract; without `detail` the exception's own message is told."""
+
+    status: int
+    title: str
+    detail: str | None = None
+
+
+# The first class that fits decides.
+REFUSALS: tuple[tuple[type[Exception], Refusal], ...] = (
+    (OutdatedDataError, Refusal(400, "Bad Request", "OutdatedDataError")),
+    (ChangeScheduledError, Refusal(400, "Bad Request", "ChangeScheduledError")),
+    (SignoffRequiredError, Refusal(400, "Bad Request", "Signoff Required")),
+    (SignoffsMissingError, Refusal(400, "Bad Request", "Signoff Required")),
+    (ReleaseReadOnlyError, Refusal(403, "Read only")),
+    (PermissionStateError, Refusal(400, "Bad Request")),
+    (WrongStateError, Refusal(409, "Conflict")),
+    (HistoryError, Refusal(400, "Bad Request")),
+    (ValidationError, Refusal(400, "Bad Request")),
+    (ProtectedError, Refusal(400, "Bad Request", "Something still refers to it.")),
+    (PermissionDenied, Refusal(403, "Forbidden", "Permission Denied")),
+    (Http404, Refusal(404, "Not Found")),
+    (ObjectDoesNotExist, Refusal(404, "Not Found", "Not Found")),
+)
+
+
+def handle(error: Exception, context: dict[str, Any]) -> Response:
+    """Answer every refusal as a problem document, and what nobody foresaw as one that tells nothing."""
+    request: Request = context["request"]
+    response = _framework(error, context) if isinstance(error, exceptions.APIException) else _own(error)
+    set_rollback()
+    request.accepted_renderer = ProblemJSONRenderer()
+    request.accepted_media_type = ProblemJSONRenderer.media_type
+    return response
+
+
+def _framework(error: exceptions.APIException, context: dict[str, Any]) -> Response:
+    response = exception_handler(error, context)
+    if response is None:
+        raise error
+    title = error.title if isinstance(error, BadArgument) else response.status_text
+    detail: Any = error.detail
+    if isinstance(detail, (dict, list)):
+        body = problem(response.status_code, title, "The request has mistakes.")
+        body["exception"] = _lines(detail)
+        body["errors"] = detail
+    else:
+        body = problem(response.status_code, title, str(detail))
+        if response.status_code == 401:
+            body |= {"title": "Forbidden", "detail": "PermissionDeniedError", "exception": str(detail)}
+    response.data = body
+    return response
+
+
+def _own(error: Exception) -> Response:
+    refusal = next((refusal for kind, refusal in REFUSALS if isinstance(error, kind)), None)
+    if refusal is None:
+        logger.error("api.failed", exc_info=error)
+        return Response(problem(500, "Internal Server Error", "Unknown error"), status=500)
+    messages = _messages(error)
+    text = messages[0] if len(messages) == 1 else "; ".join(messages)
+    body = problem(refusal.status, refusal.title, refusal.detail or text or refusal.title)
+    body["exception"] = text if not isinstance(error, ValidationError) else messages
+    code = getattr(error, "code", None)
+    if isinstance(code, str):
+        body["code"] = code
+    if isinstance(error, ValidationError) and hasattr(error, "error_dict"):
+        body["errors"] = error.message_dict
+    for name in ("required", "missing"):
+        if hasattr(error, name):
+            body[f"{name}_signoffs"] = getattr(error, name)
+    conflicts = getattr(error, "conflicts", ())
+    if conflicts:
+        body["conflicts"] = [conflict.as_dict() for conflict in conflicts]
+    return Response(body, status=refusal.status)
+
+
+def _messages(error: Exception) -> list[str]:
+    if not isinstance(error, ValidationError):
+        return [str(error)]
+    if hasattr(error, "error_dict"):
+        return [
+            message if name == "__all__" else f"{name}: {message}"
+            for name, found in error.message_dict.items()
+            for message in found
+        ]
+    return [str(message) for message in error.messages]
+
+
+def _lines(detail: Any, path: str = "") -> list[str]:
+    if isinstance(detail, dict):
+        return [line for name, inner in detail.items() for line in _lines(inner, f"{path}{name}: ")]
+    if isinstance(detail, list):
+        return [line for inner in detail for line in _lines(inner, path)]
+    return [f"{path}{detail}"]

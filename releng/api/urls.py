@@ -1,0 +1,21 @@
+"""Addresses of the API, below `/api/`; the public read API (`/api/v1/`) is in releng.updates.urls."""
+
+from django.urls import path
+
+from releng.api import agent, scheduled_changes
+
+CHANGE = "v2/scheduled_changes/<int:change_id>"
+
+urlpatterns = [
+    path("v2/scheduled_changes", scheduled_changes.ScheduledChangeList.as_view()),
+    path(CHANGE, scheduled_changes.ScheduledChangeDetail.as_view()),
+    path(f"{CHANGE}/signoffs", scheduled_changes.ScheduledChangeSignoffs.as_view()),
+    path(f"{CHANGE}/reject", scheduled_changes.ScheduledChangeReject.as_view()),
+    path(f"{CHANGE}/resume", scheduled_changes.ScheduledChangeResume.as_view()),
+    path(f"{CHANGE}/enact", scheduled_changes.ScheduledChangeEnact.as_view()),
+    path("v2/rollouts", scheduled_changes.RolloutList.as_view()),
+    path("v2/agent/work", agent.AgentWork.as_view()),
+    path("v2/agent/mails", agent.AgentMails.as_view()),
+    path("v2/agent/enact/<int:change_id>", agent.AgentEnact.as_view()),
+    path("v2/agent/status", agent.AgentStatus.as_view()),
+]

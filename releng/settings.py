@@ -138,6 +138,18 @@ SIGNERS = env.json("SIGNERS", default={})
 SIGNED_PRODUCTS = env.list("SIGNED_PRODUCTS", default=[])
 SIGNING_MUST_SUCCEED = env.bool("SIGNING_MUST_SUCCEED", default=True)
 
+# --- Uptake -----------------------------------------------------------------------------------------------
+
+COUNT_TRAFFIC = env.bool("COUNT_TRAFFIC", default=True)
+UPTAKE_FLUSH_SECONDS = env.float("UPTAKE_FLUSH_SECONDS", default=5.0)
+UPTAKE_SOURCE = env.str("UPTAKE_SOURCE", default="traffic")
+UPTAKE_HTTP = env.json("UPTAKE_HTTP", default={})
+UPTAKE_WINDOW_MINUTES = env.float("UPTAKE_WINDOW_MINUTES", default=60)
+UPTAKE_LEAST_REQUESTS = env.int("UPTAKE_LEAST_REQUESTS", default=1000)
+UPTAKE_REFRESH_SECONDS = env.float("UPTAKE_REFRESH_SECONDS", default=30)
+UPTAKE_STALE_SECONDS = env.float("UPTAKE_STALE_SECONDS", default=600)
+METRICS = env.json("METRICS", default={})
+
 # --- Language and time ------------------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en-gb"

@@ -9,4 +9,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "releng.settings")
 
 behind = get_wsgi_application()
 # Models can be imported only now.
-application = import_string("releng.updates.factory.update_service")(behind)
+application = import_string("releng.updates.factory.update_service")(
+    behind, problems=import_string("releng.changes.watch.problems")
+)

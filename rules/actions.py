@@ -101,24 +101,47 @@ def _stale(rule: Rule, values: Mapping[str, Any], based_on: int) -> Exception:
 # --- Emergency shutoffs -------------------------------------------------------------------------------------
 
 
-def shut_off(product: str, channel: str, comment: str | None = None) -> EmergencyShutoff:
-    """Stop all updates of a product on a channel. Raises ShutoffExistsError and ValidationError."""
-    shutoff = EmergencyShutoff(product=product, channel=channel, comment=comment)
+def shut_off(
+    product: str,
+    channel: str,
+    comment: str | None = None,
+    *,
+    build_target: str | None = None,
+    locale: str | None = None,
+) -> EmergencyShutoff:
+    """Stop updates of a product on a channel: all, or those of one platform or locale. `comment` says why.
+
+    Raises ShutoffExistsError and ValidationError.
+    """
+    shutoff = EmergencyShutoff(
+        product=product, channel=channel, build_target=build_target, locale=locale, comment=comment
+    )
     shutoff.clean_fields()
+    if not shutoff.comment:
+        raise ValidationError({"comment": "Say why updates are stopped; everybody on call will ask."})
     try:
         with transaction.atomic():
             shutoff.save()
     except IntegrityError as error:
-        raise ShutoffExistsError(shutoff.product, shutoff.channel) from error
+        raise ShutoffExistsError(shutoff) from error
     return shutoff
 
 
-def lift_shutoff(product: str, channel: str, *, based_on: int) -> None:
-    """Let updates of a product on a channel go on.
+def lift_shutoff(
+    product: str,
+    channel: str,
+    *,
+    based_on: int,
+    build_target: str | None = None,
+    locale: str | None = None,
+) -> None:
+    """Let updates go on that `shut_off` with the same arguments has stopped.
 
     Raises EmergencyShutoff.DoesNotExist and OutdatedDataError.
     """
-    shutoff = EmergencyShutoff.objects.select_for_update().get(product=product, channel=channel)
+    shutoff = EmergencyShutoff.objects.select_for_update().get(
+        product=product, channel=channel, build_target=build_target, locale=locale
+    )
     if shutoff.data_version != based_on:
         raise shutoff.outdated(based_on)
     shutoff.delete()

@@ -101,18 +101,19 @@ def _edited(values: Values) -> dict[str, Any]:
 class EmergencyShutoffAdmin(VerbAdmin):
     """Shutoffs are made and lifted, never changed."""
 
-    list_display = ["product", "channel", "comment", "data_version"]
+    list_display = ["product", "channel", "build_target", "locale", "comment", "data_version"]
     list_filter = ["product"]
-    search_fields = ["product", "channel", "comment"]
+    search_fields = ["product", "channel", "build_target", "locale", "comment"]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
     def create(self, obj: Any, values: Values) -> VersionedModel:
-        return actions.shut_off(values["product"], values["channel"], values["comment"])
+        return actions.shut_off(**{name: values[name] for name in (*EmergencyShutoff.unique_by, "comment")})
 
     def remove(self, obj: Any) -> None:
-        actions.lift_shutoff(obj.product, obj.channel, based_on=obj.data_version)
+        place = {name: getattr(obj, name) for name in EmergencyShutoff.unique_by}
+        actions.lift_shutoff(**place, based_on=obj.data_version)
 
 
 @admin.register(PinnableRelease)

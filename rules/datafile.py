@@ -257,10 +257,12 @@ class _Loader:
 
     def _plain(self, key: str, model: type[VersionedModel], rows: list[Any]) -> list[Any]:
         names = [item.name for item in model._meta.concrete_fields if item.name != "id"]
-        unique = next(
-            item.fields for item in model._meta.constraints if isinstance(item, models.UniqueConstraint)
-        )
-        required = [name for name in names if name in unique or name == "mapping"]
+        unique: tuple[str, ...] = model.unique_by  # type: ignore[attr-defined]  # both of these models have it
+        required = [
+            item.name
+            for item in model._meta.concrete_fields
+            if item.name == "mapping" or (item.name in unique and not item.null)
+        ]
         taken = set(model._base_manager.values_list(*unique))
         made = []
         for number, row in enumerate(rows):

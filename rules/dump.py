@@ -11,7 +11,7 @@ from releases.models import Release, allowlisted_domains, stored_special_force_h
 from releases.storage import parts_of, versions_of
 from rules.datafile import Progress, no_progress
 from rules.models import EmergencyShutoff, PinnableRelease, Rule
-from rules.wire import rule_to_wire
+from rules.wire import rule_to_wire, shutoff_to_wire
 
 ROWS_AT_ONCE = 2_000
 
@@ -28,11 +28,10 @@ def dump(write: Callable[[str], object], progress: Progress = no_progress) -> No
     write(",\n")
     _write_list(write, "releases", (_release(name) for name in progress(names, "releases", len(names))))
     small: dict[str, Any] = {
-        "emergency_shutoffs": list(
-            EmergencyShutoff.objects.order_by("product", "channel").values(
-                "product", "channel", "comment", "data_version"
-            )
-        ),
+        "emergency_shutoffs": [
+            shutoff_to_wire(shutoff)
+            for shutoff in EmergencyShutoff.objects.order_by(*EmergencyShutoff.unique_by)
+        ],
         "pinnable_releases": list(
             PinnableRelease.objects.order_by("product", "channel", "version").values(
                 "product", "channel", "version", "mapping", "data_version"

@@ -32,8 +32,8 @@ class ShutoffExistsError(WrongStateError):
 
     code = "shutoff_exists"
 
-    def __init__(self, product: str, channel: str) -> None:
-        super().__init__(f"Updates of {product} on channel {channel} are shut off already.")
+    def __init__(self, shutoff: object) -> None:
+        super().__init__(f"Updates are shut off already: {shutoff}.")
 
 
 class ExistingPinIsNewerError(WrongStateError):

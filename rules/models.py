@@ -9,6 +9,7 @@ from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 
 from history.models import VersionedModel
 from releases.blobs import Whitelist
@@ -36,6 +37,7 @@ RuleManager = models.Manager.from_queryset(RuleQuerySet)
 
 CHANNEL_LENGTH = 75
 PIN_LENGTH = 75
+SHUTOFF_LOCALE_LENGTH = 50
 COMMENT_LENGTH = 500
 LARGEST_PRIORITY = 2**31 - 1  # what a database keeps
 ALIAS_FORM = r"\A[A-Za-z][A-Za-z0-9-]*\Z"
@@ -232,21 +234,51 @@ class Rule(CheckedModel, VersionedModel):
 
 
 class EmergencyShutoff(CheckedModel, VersionedModel):
-    """Stops all updates of a product and channel at once (protocol.md section 3)."""
+    """Stops updates of a product and channel at once (protocol.md section 3), or of one platform or locale there."""
 
     history_facets: ClassVar[dict[str, str]] = {"product": "product", "channel": "channel"}
+    unique_by: ClassVar[tuple[str, ...]] = ("product", "channel", "build_target", "locale")
 
     product = models.CharField(max_length=PRODUCT_LENGTH, validators=[check_matchable])
     channel = models.CharField(max_length=CHANNEL_LENGTH, validators=[check_matchable])
-    comment = models.CharField(max_length=COMMENT_LENGTH, null=True, blank=True, validators=[check_comment])
+    build_target = models.CharField(
+        max_length=RULE_LENGTHS["build_target"],
+        null=True,
+        blank=True,
+        validators=[check_matchable],
+        help_text="Only clients of this platform; empty: all.",
+    )
+    locale = models.CharField(
+        max_length=SHUTOFF_LOCALE_LENGTH,
+        null=True,
+        blank=True,
+        validators=[check_matchable],
+        help_text="Only clients of this locale; empty: all.",
+    )
+    comment = models.CharField(
+        "why", max_length=COMMENT_LENGTH, null=True, blank=True, validators=[check_comment]
+    )
 
     class Meta:
-        ordering = ["product", "channel"]
+        ordering = ["product", "channel", "build_target", "locale"]
         constraints = [
-            models.UniqueConstraint(fields=["product", "channel"], name="shutoff_product_channel_once"),
+            models.UniqueConstraint(
+                "product",
+                "channel",
+                Coalesce("build_target", models.Value("")),
+                Coalesce("locale", models.Value("")),
+                name="shutoff_once",
+                violation_error_message="Updates are shut off there already.",
+            ),
             models.CheckConstraint(
                 condition=text_lengths(
-                    {"product": PRODUCT_LENGTH, "channel": CHANNEL_LENGTH, "comment": COMMENT_LENGTH}
+                    {
+                        "product": PRODUCT_LENGTH,
+                        "channel": CHANNEL_LENGTH,
+                        "build_target": RULE_LENGTHS["build_target"],
+                        "locale": SHUTOFF_LOCALE_LENGTH,
+                        "comment": COMMENT_LENGTH,
+                    }
                 ),
                 name="shutoff_text_lengths",
             ),
@@ -254,7 +286,7 @@ class EmergencyShutoff(CheckedModel, VersionedModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.product} {self.channel}"
+        return " ".join(filter(None, (self.product, self.channel, self.build_target, self.locale)))
 
     def clean_fields(self, exclude: Any = None) -> None:
         trim(self)
@@ -286,6 +318,7 @@ class PinnableRelease(CheckedModel, VersionedModel):
     """The release that clients get who have pinned themselves to a version (features group K)."""
 
     history_facets: ClassVar[dict[str, str]] = {"product": "product", "channel": "channel"}
+    unique_by: ClassVar[tuple[str, ...]] = ("product", "channel", "version")
 
     product = models.CharField(max_length=PRODUCT_LENGTH, validators=[check_matchable])
     channel = models.CharField(max_length=CHANNEL_LENGTH, validators=[check_matchable])

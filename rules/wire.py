@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from releases.validation import shown
-from rules.models import Rule
+from rules.models import EmergencyShutoff, Rule
 
 # Wire name -> attribute; releases stand under their names.
 WIRE_NAMES: dict[str, str] = {
@@ -84,3 +84,10 @@ def _wrong_type(field: models.Field[Any, Any], value: Any) -> str | None:
         return None if isinstance(value, str) else "must be a text."
     # Old clients send numbers as texts (protocol.md section 12.4).
     return None if type(value) is int or isinstance(value, str) else "must be a whole number."
+
+
+def shutoff_to_wire(shutoff: EmergencyShutoff) -> dict[str, Any]:
+    """Return a shutoff for an answer or a file; platform and locale only where it is limited to one."""
+    row = {name: getattr(shutoff, name) for name in ("product", "channel", "comment", "data_version")}
+    limits = {name: getattr(shutoff, name) for name in ("build_target", "locale")}
+    return row | {name: value for name, value in limits.items() if value is not None}

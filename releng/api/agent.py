@@ -11,7 +11,9 @@ from rest_framework.response import Response
 
 from history import context
 from history.models import ChangeSet
+from releng.api import shapes
 from releng.api.base import ApiView, number
+from releng.api.shapes import READ, documented
 from releng.changes import notices
 from releng.changes.enacting import attempt
 from releng.changes.models import AgentHeartbeat
@@ -26,6 +28,7 @@ class AgentWork(ApiView):
 
     needed = {"POST": ENACT}
 
+    @documented("v2_agent_work", shapes.Work, body=shapes.AgentName)
     def post(self, request: Request) -> Response:
         """Note that the agent `name` is here; answer the mails to send and the changes to enact, in this order."""
         name = self.body().get("name")
@@ -42,6 +45,7 @@ class AgentMails(ApiView):
 
     needed = {"POST": ENACT}
 
+    @documented("v2_agent_mails", shapes.Nothing, body=shapes.MailsSent)
     def post(self, request: Request) -> Response:
         """Note which mails, by `notice_ids`, need not be sent again."""
         given: Any = self.body().get("notice_ids")
@@ -56,6 +60,7 @@ class AgentEnact(ApiView):
 
     needed = {"POST": ENACT}
 
+    @documented("v2_agent_enact", shapes.Attempted, body=shapes.Nothing, refusals=READ)
     def post(self, request: Request, change_id: int) -> Response:
         """Enact a change if that can be done; `outcome` is enacted, waiting, suspended or failed."""
         opened = context.require("an attempt to enact")
@@ -69,6 +74,7 @@ class AgentStatus(ApiView):
 
     needed = {"GET": "changes.view_scheduledchange"}
 
+    @documented("v2_agent_status", shapes.AgentsStatus)
     def get(self, request: Request) -> Response:
         """Who was here last, and what is wrong."""
         agents = list(AgentHeartbeat.objects.values("name", "last_pass"))

@@ -8,11 +8,14 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.utils.dateparse import parse_datetime
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from releases.validation import shown
+from releng.api import shapes
 from releng.api.base import ApiView, number
+from releng.api.shapes import DRY_RUN, ONE, READ, documented
 from releng.changes import actions, conditions
 from releng.changes.actions import Proposal
 from releng.changes.conditions import due
@@ -27,6 +30,18 @@ VIEW = "changes.view_scheduledchange"
 PROPOSE = "changes.add_scheduledchange"
 CHANGE = "changes.change_scheduledchange"
 ENACT = "changes.enact_scheduledchange"
+
+LIST_ARGUMENTS = (
+    OpenApiParameter("state", str, description="One state, `open` (the default) or `all`."),
+    OpenApiParameter("product", str),
+    OpenApiParameter("channel", str),
+    OpenApiParameter("target", str, description="A kind of row."),
+    OpenApiParameter("author", str, description="A user name."),
+    OpenApiParameter("page", int),
+    OpenApiParameter("limit", int, description="At most 1000; 100 unless told."),
+)
+DATA_VERSION = OpenApiParameter("data_version", int, required=True, description="What it is based on.")
+USERNAME = OpenApiParameter("username", str, description="Whose signoff; one's own unless told.")
 
 
 def described(scheduled: ScheduledChange, *, whole: bool = False) -> dict[str, Any]:
@@ -150,6 +165,7 @@ class ScheduledChangeList(ApiView):
     needed = {"GET": VIEW, "POST": PROPOSE}
     arguments = frozenset({"state", "product", "channel", "target", "author", "page", "limit"})
 
+    @documented("v2_scheduled_changes_list", shapes.ScheduledPage, *LIST_ARGUMENTS)
     def get(self, request: Request) -> Response:
         """The newest first; open ones unless `state` names another, or `all`."""
         asked = request.query_params
@@ -174,6 +190,14 @@ class ScheduledChangeList(ApiView):
         found = [described(scheduled) for scheduled in page.order_by("-pk")[start : start + limit]]
         return Response({"count": rows.count(), "scheduled_changes": found})
 
+    @documented(
+        "v2_scheduled_changes_create",
+        shapes.Scheduled,
+        DRY_RUN,
+        body=shapes.Proposed,
+        status=201,
+        refusals=ONE,
+    )
     def post(self, request: Request) -> Response:
         """Schedule `writes` under `conditions`; `{"as_soon_as_signed": true}` is a condition too."""
         body = self.body()
@@ -198,11 +222,19 @@ class ScheduledChangeDetail(ApiView):
     needed = {"GET": VIEW, "PATCH": CHANGE, "DELETE": CHANGE}
     arguments = frozenset({"data_version"})
 
+    @documented("v2_scheduled_changes_read", shapes.Scheduled, refusals=READ)
     def get(self, request: Request, change_id: int) -> Response:
         """All of it, and what is still missing."""
         scheduled = ScheduledChange.objects.select_related("author", "enacted_by").get(pk=change_id)
         return _whole(scheduled)
 
+    @documented(
+        "v2_scheduled_changes_edit",
+        shapes.Scheduled,
+        DRY_RUN,
+        body=shapes.Edited,
+        refusals=ONE,
+    )
     def patch(self, request: Request, change_id: int) -> Response:
         """Change values by the position of their write, conditions, or the reason; based on `data_version`."""
         body = self.body()
@@ -222,6 +254,13 @@ class ScheduledChangeDetail(ApiView):
         )
         return _whole(scheduled)
 
+    @documented(
+        "v2_scheduled_changes_cancel",
+        shapes.Scheduled,
+        DATA_VERSION,
+        DRY_RUN,
+        refusals=ONE,
+    )
     def delete(self, request: Request, change_id: int) -> Response:
         """Cancel it, based on `data_version`."""
         based_on = number(request.query_params.get("data_version"), "data_version")
@@ -234,6 +273,13 @@ class ScheduledChangeSignoffs(ApiView):
     needed = {"POST": CHANGE, "DELETE": CHANGE}
     arguments = frozenset({"username"})
 
+    @documented(
+        "v2_scheduled_changes_sign_off",
+        shapes.Scheduled,
+        DRY_RUN,
+        body=shapes.SigningOff,
+        refusals=ONE,
+    )
     def post(self, request: Request, change_id: int) -> Response:
         """Sign off in `role`; `digest` is that of the content that was looked at."""
         body = self.body()
@@ -248,6 +294,13 @@ class ScheduledChangeSignoffs(ApiView):
         )
         return _whole(ScheduledChange.objects.get(pk=change_id))
 
+    @documented(
+        "v2_scheduled_changes_revoke_signoff",
+        shapes.Scheduled,
+        USERNAME,
+        DRY_RUN,
+        refusals=ONE,
+    )
     def delete(self, request: Request, change_id: int) -> Response:
         """Take one's own signoff back, or that of `username`."""
         name = request.query_params.get("username")
@@ -261,6 +314,13 @@ class ScheduledChangeReject(ApiView):
 
     needed = {"POST": CHANGE}
 
+    @documented(
+        "v2_scheduled_changes_reject",
+        shapes.Scheduled,
+        DRY_RUN,
+        body=shapes.Comment,
+        refusals=ONE,
+    )
     def post(self, request: Request, change_id: int) -> Response:
         """Reject it; a `comment` is needed."""
         comment = str(self.body().get("comment") or "")
@@ -272,6 +332,7 @@ class ScheduledChangeResume(ApiView):
 
     needed = {"POST": CHANGE}
 
+    @documented("v2_scheduled_changes_resume", shapes.Scheduled, DRY_RUN, refusals=ONE)
     def post(self, request: Request, change_id: int) -> Response:
         """Resume it, when nothing stands against it any more."""
         return _whole(actions.resume(change_id, request.user))
@@ -282,6 +343,7 @@ class ScheduledChangeEnact(ApiView):
 
     needed = {"POST": ENACT}
 
+    @documented("v2_scheduled_changes_enact", shapes.Nothing, DRY_RUN, refusals=ONE)
     def post(self, request: Request, change_id: int) -> Response:
         """Enact it, when it is due and everybody needed has agreed."""
         enact(change_id, request.user)
@@ -293,6 +355,14 @@ class RolloutList(ApiView):
 
     needed = {"POST": PROPOSE}
 
+    @documented(
+        "v2_rollouts_create",
+        shapes.RolloutSteps,
+        DRY_RUN,
+        body=shapes.RolloutPlan,
+        status=201,
+        refusals=ONE,
+    )
     def post(self, request: Request) -> Response:
         """Raise the rate at `start`, drop it to 0 at the target uptake or the time limit, offer to all at `finish`."""
         body = self.body()

@@ -63,6 +63,13 @@ def enact(change_id: int, enactor: Any) -> ScheduledChange:
     """
     if not enactor.has_perm("changes.enact_scheduledchange"):
         raise PermissionDenied(f"{enactor.get_username()} may not enact scheduled changes.")
+    # Numbers of other services are read here, before anything is locked; later their stored readings do.
+    seen = ScheduledChange.objects.select_related("follows").get(pk=change_id)
+    if seen.state != State.PENDING:
+        raise WrongChangeStateError(seen, seen.state, "enacted")
+    early = due(seen)
+    if not early.met and not early.tripped:
+        raise NotDueError(seen, early.waiting_for)
     rows = _locked_rows(change_id)
     scheduled = _locked(change_id)
     if scheduled.state != State.PENDING:

@@ -40,7 +40,7 @@ class ShutoffTarget(Target):
 
     kind = "emergency_shutoff"
     model: ClassVar[type[VersionedModel]] = EmergencyShutoff
-    key_fields = ("product", "channel", "comment")
+    key_fields = (*EmergencyShutoff.unique_by, "comment")
     fields = ()
     changes: ClassVar[frozenset[Change]] = frozenset({"insert", "delete"})
 
@@ -48,7 +48,8 @@ class ShutoffTarget(Target):
         return actions.shut_off(**values)
 
     def delete(self, row: Any) -> None:
-        actions.lift_shutoff(row.product, row.channel, based_on=row.data_version)
+        place = {name: getattr(row, name) for name in EmergencyShutoff.unique_by}
+        actions.lift_shutoff(**place, based_on=row.data_version)
 
 
 class PinTarget(Target):

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from releng.updates.keeper import SnapshotKeeper
 from rules.engine.render import TEXT_TYPE, Answer
@@ -27,10 +28,11 @@ class Page:
 
 
 class Health:
-    """The fixed pages, by path."""
+    """The fixed pages, by path. `problems` tells what else is wrong, where the process has more to do."""
 
-    def __init__(self, keeper: SnapshotKeeper) -> None:
+    def __init__(self, keeper: SnapshotKeeper, problems: Callable[[], list[str]] = list) -> None:
         self._keeper = keeper
+        self._problems = problems
         self._pages: dict[str, Callable[[], Page]] = {
             "/__heartbeat__": self._heartbeat,
             "/__lbheartbeat__": lambda: Page(Answer(200, TEXT_TYPE, b"OK!"), NO_CACHE),
@@ -54,8 +56,17 @@ class Health:
             reason = freshness.problem or "the database has not been asked for too long"
             served = "nothing" if snapshot is None else f"generation {snapshot.generation}"
             return Page(Answer(502, TEXT_TYPE, f"unhealthy: {reason}; serving {served}\n".encode()), NO_CACHE)
+        if found := self._further_problems():
+            return Page(Answer(502, TEXT_TYPE, f"unhealthy: {'; '.join(found)}\n".encode()), NO_CACHE)
         body = str(len(snapshot.index.rules)).encode()
         return Page(Answer(200, TEXT_TYPE, body), [("Cache-Control", "public, max-age=60")])
+
+    def _further_problems(self) -> list[str]:
+        close_old_connections()  # no request of Django's does it here
+        try:
+            return self._problems()
+        except (DatabaseError, InterfaceError) as error:
+            return [f"the database cannot be read ({type(error).__name__})"]
 
 
 @cache

@@ -15,7 +15,7 @@ from releases.blobs import Document, UnknownSchemaVersion, blob_for
 from releases.reading import consistent_read
 from rules.engine.index import RuleIndex
 from rules.engine.rule import Rule as EngineRule
-from rules.engine.snapshot import Release, Snapshot
+from rules.engine.snapshot import Release, Shutoff, Snapshot
 from rules.models import EmergencyShutoff, PinnableRelease, Rule
 
 ROWS_AT_ONCE = 2_000
@@ -56,7 +56,7 @@ class SnapshotLoader:
             snapshot = Snapshot.build(
                 rules=self._index,
                 releases={name: release for name, release in self._known.items() if release is not None},
-                shutoffs=EmergencyShutoff.objects.values_list("product", "channel"),
+                shutoffs=EmergencyShutoff.objects.values_list(*Shutoff._fields),
                 pins=pins,
                 allowlist=stored.stored_allowlist(),
                 special_force_hosts=stored.stored_special_force_hosts(),

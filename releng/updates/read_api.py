@@ -17,7 +17,7 @@ from rest_framework.views import APIView, exception_handler
 from releases.models import Release, ReleasePart
 from releng.updates.problems import BadArgument, ProblemJSONRenderer, SortedJSONRenderer, problem
 from rules.models import EmergencyShutoff, PinnableRelease, Rule
-from rules.wire import WIRE_NAMES, rule_to_wire
+from rules.wire import WIRE_NAMES, rule_to_wire, shutoff_to_wire
 
 PROBLEM_TYPE = "application/problem+json"
 DEFAULT_LIMIT = 10
@@ -165,6 +165,8 @@ class ShutoffSerializer(serializers.Serializer[Any]):
     channel = serializers.CharField()
     comment = serializers.CharField(allow_null=True)
     data_version = serializers.IntegerField()
+    build_target = serializers.CharField(required=False, help_text="Only this platform is stopped.")
+    locale = serializers.CharField(required=False, help_text="Only this locale is stopped.")
 
 
 class ShutoffsSerializer(serializers.Serializer[Any]):
@@ -325,7 +327,7 @@ class ShutoffList(ReadView):
 
     @documented("v1_emergency_shutoff_list", ShutoffsSerializer, missing=False)
     def get(self, request: Request) -> Response:
-        rows = list(EmergencyShutoff.objects.values("product", "channel", "comment", "data_version"))
+        rows = [shutoff_to_wire(shutoff) for shutoff in EmergencyShutoff.objects.all()]
         return Response({"count": len(rows), "shutoffs": rows})
 
 
@@ -334,11 +336,11 @@ class ShutoffDetail(ReadView):
 
     @documented("v1_emergency_shutoff_read", ShutoffSerializer)
     def get(self, request: Request, product: str, channel: str) -> Response:
-        rows = EmergencyShutoff.objects.filter(product=product, channel=channel)
-        found = _found(
-            rows.values("product", "channel", "comment", "data_version"), f"shutoff {product} {channel}"
+        rows = EmergencyShutoff.objects.filter(
+            product=product, channel=channel, build_target=None, locale=None
         )
-        return _with_version(found, found["data_version"])
+        found = _found(rows, f"shutoff {product} {channel}")
+        return _with_version(shutoff_to_wire(found), found.data_version)
 
 
 class PinDetail(ReadView):

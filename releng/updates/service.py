@@ -12,13 +12,15 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from releases.blobs import ClientError
 from releng.updates.health import Health
 from releng.updates.keeper import SnapshotKeeper
 from releng.updates.request import METHODS, Kind, Request, parse_request
 from releng.updates.signing import ContentSigner, SigningError
+from releng.uptake.counting import Client
+from releng.uptake.recording import Recorder
 from rules.engine.decide import Dice, decide
 from rules.engine.render import (
     EMPTY_ANSWER,
@@ -81,12 +83,20 @@ class Throttled:
     loses: Prepared
 
 
+class Remembered(NamedTuple):
+    """What a target is answered, and what kind of client it counts as."""
+
+    answer: Prepared | Throttled
+    client: Client | None
+
+
 class UpdateService:
     """Answers update requests from the keeper's snapshot; hands everything else to `behind`.
 
     Answers are remembered for as long as their snapshot is the running one, at most ANSWERS_REMEMBERED in each of two
     generations of the cache. `dice` replaces the random number 0..99 of throttling. `signing_must_succeed`:
-    what cannot be signed is answered by the empty document instead of unsigned.
+    what cannot be signed is answered by the empty document instead of unsigned. `recorder` counts what is asked.
+    `problems` makes the health page red besides.
     """
 
     def __init__(
@@ -98,16 +108,19 @@ class UpdateService:
         signer: ContentSigner | None = None,
         signing_must_succeed: bool = True,
         max_age_seconds: int = 90,
+        recorder: Recorder | None = None,
+        problems: Callable[[], list[str]] = list,
     ) -> None:
         self.keeper = keeper
         self.behind = behind
         self._dice = dice or _random_dice
         self._signer = signer
         self._signing_must_succeed = signing_must_succeed
+        self.recorder = recorder
         cache: Headers = [("Cache-Control", f"public, max-age={max_age_seconds}")]
         self._envelope: Headers = [*SECURITY_HEADERS, *cache, *POLICY]
         self._unready: Headers = [*SECURITY_HEADERS, ("Cache-Control", "no-store"), *POLICY]
-        self._health = Health(keeper)
+        self._health = Health(keeper, problems)
         self._remembered: tuple[Snapshot | None, dict[str, Any], dict[str, Any]] = (None, {}, {})
         self._shared: dict[Any, Prepared] = {}
 
@@ -120,6 +133,8 @@ class UpdateService:
             prepared = self._prepare(page.answer, extra=page.headers)
             return _send(prepared, prepared.headers, environ, start_response)
         self.keeper.ensure_watching()
+        if self.recorder is not None:
+            self.recorder.ensure_running()
         try:
             prepared = self._answer(path, environ)
             headers = prepared.headers
@@ -154,13 +169,20 @@ class UpdateService:
         key = target if target is not None else f"{path}?{query_string}"
         if "PPC" in user_agent:
             key = f"PPC {key}"
-        found: Prepared | Throttled | None = newer.get(key) or older.get(key)
-        if found is None:
+        known_answer: Remembered | None = newer.get(key) or older.get(key)
+        if known_answer is not None:
+            found, client = known_answer
+            if client is not None and method == "GET":
+                self._count(client)
+        else:
             if target is not None:
                 path = _path_of(target)
             request = parse_request(path, query_string, user_agent, raw=raw)
-            found = self._decide(request, snapshot)
-            if found is None:
+            client = self._client(request, snapshot)
+            if client is not None and method == "GET":
+                self._count(client)
+            decided = self._decide(request, snapshot)
+            if decided is None:
                 # Several dice fell: this answer holds only once.
                 answer, _ = self._render(request, snapshot, self._dice)
                 return self._prepare(answer, request=request)
@@ -168,10 +190,24 @@ class UpdateService:
                 if len(newer) >= ANSWERS_REMEMBERED:
                     older, newer = newer, {}
                     self._remembered = (snapshot, newer, older)
-                newer[key] = found
+                newer[key] = Remembered(decided, client)
+            found = decided
         if isinstance(found, Throttled):
             return found.wins if self._dice() < found.rate else found.loses
         return found
+
+    def _client(self, request: Request, snapshot: Snapshot) -> Client | None:
+        """Return what kind of client a request counts as, None when it is not counted."""
+        query = request.query
+        if self.recorder is None or query is None:
+            return None
+        return self.recorder.counter.client(
+            query.product, query.fallback_channel, query.version, query.build_target, snapshot.products
+        )
+
+    def _count(self, client: Client) -> None:
+        if self.recorder is not None:
+            self.recorder.counter.count(client)
 
     def _decide(self, request: Request, snapshot: Snapshot) -> Prepared | Throttled | None:
         """Return an answer that may be remembered; None when more than one throw of the dice shapes it."""

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.core import checks
 
 
 class UptakeConfig(AppConfig):
@@ -6,3 +7,8 @@ class UptakeConfig(AppConfig):
 
     name = "releng.uptake"
     label = "uptake"
+
+    def ready(self) -> None:
+        from releng.uptake.checks import check_sources
+
+        checks.register(check_sources)

@@ -46,6 +46,7 @@ class Snapshot:
     allowlist: Allowlist
     special_force_hosts: tuple[str, ...]
     generation: int
+    products: frozenset[str]  # those that rules name
 
     @classmethod
     def build(
@@ -69,14 +70,16 @@ class Snapshot:
             shutoff = Shutoff._make((*row, None, None)[: len(Shutoff._fields)])
             place = (shutoff.product, shutoff.channel)
             stopped[place] = (*stopped.get(place, ()), shutoff)
+        index = rules if isinstance(rules, RuleIndex) else RuleIndex(rules)
         return cls(
-            index=rules if isinstance(rules, RuleIndex) else RuleIndex(rules),
+            index=index,
             releases=MappingProxyType(dict(releases)),
             shutoffs=MappingProxyType(stopped),
             pins=MappingProxyType(dict(pins or {})),
             allowlist=allowlist or Allowlist({}),
             special_force_hosts=tuple(special_force_hosts),
             generation=generation,
+            products=frozenset(rule.product for rule in index.rules if rule.product is not None),
         )
 
     def blob(self, name: str) -> Blob | None:

@@ -116,7 +116,7 @@ def test_delete_rule__current_and_stale(acting):
 
 def test_shut_off__twice__is_refused():
     ShutoffFactory()
-    with pytest.raises(ShutoffExistsError, match="Acme on channel release"):
+    with pytest.raises(ShutoffExistsError, match="already: Acme release"):
         ShutoffFactory(product=" Acme ")
     assert EmergencyShutoff.history.count() == 1
 
@@ -188,3 +188,18 @@ def test_delete_pin__current_and_stale(acting):
     with acting():
         actions.delete_pin("Acme", "release", "10.", based_on=1)
     assert not PinnableRelease.objects.exists()
+
+
+def test_shut_off__one_platform__beside_the_whole_channel_and_lifted_by_itself(acting):
+    for limits in ({}, {"build_target": "WINNT_x86_64"}, {"locale": "de"}):
+        ShutoffFactory(**limits)
+    with pytest.raises(ShutoffExistsError, match="WINNT_x86_64"):
+        ShutoffFactory(build_target="WINNT_x86_64")
+    with acting():
+        actions.lift_shutoff("Acme", "release", build_target="WINNT_x86_64", based_on=1)
+    assert sorted(map(str, EmergencyShutoff.objects.all())) == ["Acme release", "Acme release de"]
+
+
+def test_shut_off__without_a_reason__is_refused(acting):
+    with pytest.raises(ValidationError, match="Say why"), acting():
+        actions.shut_off("Acme", "release")

@@ -126,7 +126,7 @@ def test_shutoff__made_shown_and_lifted__but_never_changed(admin_client):
     assert admin_client.get(page_of(shutoff)).status_code == 200
     assert admin_client.post(page_of(shutoff), data).status_code == 403
     answer = admin_client.post(listing(EmergencyShutoff, "add"), data)
-    assert "there is one already" in str(answer.context["adminform"].form.errors)
+    assert "shut off there already" in str(answer.context["adminform"].form.errors)
     assert admin_client.post(page_of(shutoff, "delete"), {"post": "yes"}).status_code == 302
     assert not EmergencyShutoff.objects.exists()
 

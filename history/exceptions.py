@@ -37,7 +37,7 @@ class UnversionedWriteError(HistoryError):
 class OutdatedDataError(HistoryError):
     """A write was based on a version that is no longer the current one; nothing was written.
 
-    `current` is None when the row has been deleted meanwhile. `changed_by` is the name of whoever wrote
+    `current` is None when the row has been deleted meanwhile, `expected` 0 when it was not there before. `changed_by` is the name of whoever wrote
     the current version; `changed_fields` are the names of the fields that differ between the version
     that the write was based on and the current one, as far as history knows them.
     """
@@ -54,6 +54,8 @@ class OutdatedDataError(HistoryError):
         name = f"{self.object._meta.verbose_name} {self.object}"
         if self.current is None:
             return f"{name} was deleted by {self.changed_by or 'somebody'} since version {self.expected}."
+        if self.expected < 1:
+            return f"{name} was not there when you looked: {self.changed_by or 'somebody'} made it meanwhile."
         fields = ", ".join(self.changed_fields) or "no field"
         return (
             f"{name} is at version {self.current}, not {self.expected}: "
@@ -62,3 +64,14 @@ class OutdatedDataError(HistoryError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.object, self.expected, self.current, self.changed_by, self.changed_fields)
+
+
+class UnconfirmedError(HistoryError):
+    """Something was to be deleted without saying which version of it was looked at."""
+
+    code = "unconfirmed"
+
+    def __init__(self, obj: object) -> None:
+        super().__init__(
+            f"Which version of {obj} was to be deleted is not known; open its page and confirm the deletion there."
+        )

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
+from history.exceptions import OutdatedDataError
 from history.models import VersionedModel
 from releases.blobs import AppRelease, Document, UnknownSchemaVersion, blob_for
 from releases.blobs.base import as_dict
@@ -134,8 +135,17 @@ def _refuse_outdated(release: Release, parts: Parts, based_on: DataVersions) -> 
     for place in parts.keys() | based_on.places.keys():
         part = parts.get(place)
         expected = based_on.places.get(place, 0)
-        if part is None or part.data_version != expected:
-            raise (part if part is not None else release).outdated(expected)
+        if part is None:
+            raise _removed(release, place, expected)
+        if part.data_version != expected:
+            raise part.outdated(expected)
+
+
+def _removed(release: Release, place: Place, expected: int) -> OutdatedDataError:
+    gone = ReleasePart(release=release, platform=place[0], locale=place[1])
+    rows = ReleasePart.history.filter(release_id=release.pk, platform=place[0], locale=place[1])
+    last = rows.select_related("change_set").first()
+    return OutdatedDataError(gone, expected, None, last.change_set.actor_name if last else None, ())
 
 
 # --- Single locales -----------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from django.utils.html import format_html, format_html_join
 from history.admin import VersionedAdmin, VersionedForm
 from history.canonical import canonical_json
 from history.changesets import change_set
-from history.exceptions import HistoryError
+from history.exceptions import HistoryError, UnconfirmedError
 from history.fields import CanonicalJSONField
 from history.models import VersionedModel
 from releases import actions
@@ -81,9 +81,6 @@ class VerbAdmin(VersionedAdmin):
         obj.pk, obj.data_version = row.pk, row.data_version
         for warning in row.warnings() if hasattr(row, "warnings") else ():
             self.message_user(request, warning, messages.WARNING)
-
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        self.remove(obj)
 
     def _told(
         self, request: HttpRequest, view: Callable[..., HttpResponse], *args: Any, **kwargs: Any
@@ -209,8 +206,18 @@ class ReleaseAdmin(VerbAdmin):
             obj.name, values["blob"], based_on=values["based_on"], product=values["product"]
         )
 
+    def confirmed_version(self, obj: Any) -> str:
+        """All parts have versions: what was submitted after the page was shown must not go along unseen."""
+        return canonical_json(DataVersions.of(obj).as_tree())
+
+    def refuse_unconfirmed(self, obj: Any, confirmed: str | None) -> None:
+        try:
+            obj.confirmed_versions = DataVersions.from_tree(json.loads(confirmed or ""))
+        except ValueError as error:
+            raise UnconfirmedError(obj) from error
+
     def remove(self, obj: Any) -> None:
-        actions.delete_release(obj.name)
+        actions.delete_release(obj.name, based_on=obj.confirmed_versions)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """List what is deleted along; Django would count the parts as what protects a release."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django import template
+from django.contrib import admin
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -148,3 +149,10 @@ def since_base(entry: Entry) -> str:
     """Return the address of the comparison of a version with the one that it was made from."""
     base = entry.base.history_id if entry.base is not None else ""
     return f"{history_url(entry.row)}?from={base}&to={entry.row.history_id}"
+
+
+@register.simple_tag
+def confirmed_version(obj: Any) -> str:
+    """Return what the confirmation to delete an object carries: the versions that it shows."""
+    shown: str = admin.site.get_model_admin(type(obj)).confirmed_version(obj)  # type: ignore[attr-defined]
+    return shown

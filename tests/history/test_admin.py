@@ -82,8 +82,13 @@ def test_delete_many__leaves_a_history_row_each(admin_client, shelf):
     with act():
         Shelf(name="B").save()
     pks = list(Shelf.objects.values_list("pk", flat=True))
+    url = reverse("admin:sample_shelf_changelist")
     data = {"action": "delete_selected", "_selected_action": pks, "post": "yes"}
-    assert admin_client.post(reverse("admin:sample_shelf_changelist"), data).status_code == 302
+    answer = admin_client.post(url, data, follow=True)
+    assert "is not known" in "".join(map(str, answer.context["messages"]))
+    assert Shelf.objects.count() == 2, "without saying which versions, nothing is deleted"
+    data["based_on"] = [f"{pk}:1" for pk in pks]
+    assert admin_client.post(url, data).status_code == 302
     assert not Shelf.objects.exists()
     assert Shelf.history.filter(history_type="-").count() == 2
     assert Shelf.history.first().change_set == Shelf.history.all()[1].change_set

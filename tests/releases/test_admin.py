@@ -20,6 +20,7 @@ from tests.factories import (
     locale_document,
     release_document,
 )
+from tests.pages import delete, hidden_fields
 from tests.people import auditor
 
 pytestmark = pytest.mark.django_db
@@ -193,23 +194,49 @@ def test_action__lock_and_unlock(admin_client, release):
 def test_delete__unused_release__takes_its_parts_along(admin_client, release):
     text = admin_client.get(page_of(release, "delete")).content.decode()
     assert f"release {NAME} with 2 locales" in text
-    assert admin_client.post(page_of(release, "delete"), {"post": "yes"}).status_code == 302
+    assert delete(admin_client, page_of(release, "delete")).status_code == 302
     assert not Release.objects.exists()
     assert not ReleasePart.objects.exists()
+
+
+def test_delete__locale_submitted_since_the_page_was_shown__is_refused_and_nothing_is_lost(
+    admin_client, release
+):
+    url = page_of(release, "delete")
+    confirmed = hidden_fields(admin_client.get(url)) | {"post": "yes"}
+    with change_set(actor_name="build"):
+        actions.submit_locale(NAME, "Acme", PLATFORM, "fr", locale_document())
+    answer = admin_client.post(url, confirmed, follow=True)
+    assert "fr was not there when you looked: build made it meanwhile" in told(answer)
+    assert ReleasePart.objects.count() == 3
+    confirmed = hidden_fields(admin_client.get(url)) | {"post": "yes"}
+    with change_set(actor_name="build"):
+        actions.remove_locale(NAME, PLATFORM, "fr", based_on=1)
+    assert "was deleted by build since version 1" in told(admin_client.post(url, confirmed, follow=True))
+    assert Release.objects.exists()
+
+
+@pytest.mark.parametrize("based_on", [None, "", "1", "{}", '{".": 0}', "[]"])
+def test_delete__without_the_versions_that_were_shown__is_refused(admin_client, release, based_on):
+    data = {"post": "yes"} | ({} if based_on is None else {"based_on": based_on})
+    answer = admin_client.post(page_of(release, "delete"), data, follow=True)
+    assert "open its page and confirm" in told(answer)
+    assert Release.objects.exists()
 
 
 def test_delete__release_in_use__is_refused_and_names_the_user(admin_client, release):
     PinFactory(mapping=release)
     text = admin_client.get(page_of(release, "delete")).content.decode()
     assert "points to" in text
-    admin_client.post(page_of(release, "delete"), {"post": "yes"})
+    delete(admin_client, page_of(release, "delete"))
     assert Release.objects.exists()
 
 
 def test_delete_many__one_is_read_only__nothing_is_deleted(admin_client, release):
     locked = ReleaseFactory.locked(name="Zacme")
-    data = {"action": "delete_selected", "_selected_action": [release.pk, locked.pk], "post": "yes"}
-    answer = admin_client.post(listing(Release), data, follow=True)
+    chosen = {"action": "delete_selected", "_selected_action": [release.pk, locked.pk]}
+    page = admin_client.post(listing(Release), chosen)
+    answer = admin_client.post(listing(Release), hidden_fields(page) | {"post": "yes"}, follow=True)
     assert "Zacme is read-only" in told(answer)
     assert Release.objects.count() == 2
     assert ReleasePart.objects.count() == 4
@@ -225,7 +252,7 @@ def test_locale__page__edits_adds_and_deletes_through_the_verbs(admin_client, re
     data = {"release": release.pk, "platform": PLATFORM, "locale": "fr", "document": document}
     assert admin_client.post(listing(ReleasePart, "add"), data).status_code == 302
     assert release.parts.count() == 3
-    assert admin_client.post(page_of(part, "delete"), {"post": "yes"}).status_code == 302
+    assert delete(admin_client, page_of(part, "delete")).status_code == 302
     assert sorted(release.parts.values_list("locale", flat=True)) == ["en-US", "fr"]
     assert Release.objects.get().data_version == 1
 
@@ -254,7 +281,7 @@ def test_allowed_domain__pages__write_through_the_verbs(admin_client):
     assert admin_client.post(page_of(row), data | {"products": "[]", "based_on": 1}).status_code == 302
     row.refresh_from_db()
     assert (row.products, row.data_version) == ([], 2)
-    assert admin_client.post(page_of(row, "delete"), {"post": "yes"}).status_code == 302
+    assert delete(admin_client, page_of(row, "delete")).status_code == 302
     assert AllowedDomain.history.count() == 3
 
 

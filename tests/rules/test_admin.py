@@ -8,6 +8,7 @@ from history.models import ChangeSet
 from rules import actions
 from rules.models import EmergencyShutoff, PinnableRelease, Rule
 from tests.factories import PinFactory, ReleaseFactory, RuleFactory, ShutoffFactory
+from tests.pages import delete
 from tests.people import auditor
 from tests.releases.test_admin import listing, page_of, told
 
@@ -113,7 +114,7 @@ def test_change__no_base__is_refused(admin_client):
 
 def test_delete__rule__goes_through_the_verb(admin_client):
     rule = RuleFactory()
-    assert admin_client.post(page_of(rule, "delete"), {"post": "yes"}).status_code == 302
+    assert delete(admin_client, page_of(rule, "delete")).status_code == 302
     assert not Rule.objects.exists()
     assert Rule.history.filter(history_type="-").count() == 1
 
@@ -127,7 +128,7 @@ def test_shutoff__made_shown_and_lifted__but_never_changed(admin_client):
     assert admin_client.post(page_of(shutoff), data).status_code == 403
     answer = admin_client.post(listing(EmergencyShutoff, "add"), data)
     assert "shut off there already" in str(answer.context["adminform"].form.errors)
-    assert admin_client.post(page_of(shutoff, "delete"), {"post": "yes"}).status_code == 302
+    assert delete(admin_client, page_of(shutoff, "delete")).status_code == 302
     assert not EmergencyShutoff.objects.exists()
 
 
@@ -141,7 +142,7 @@ def test_pin__newer_release__is_repointed_and_an_older_one_refused(admin_client)
     assert "which is newer than" in told(answer)
     pin.refresh_from_db()
     assert (pin.mapping, pin.data_version) == (new, 2)
-    assert admin_client.post(page_of(pin, "delete"), {"post": "yes"}).status_code == 302
+    assert delete(admin_client, page_of(pin, "delete")).status_code == 302
     assert not PinnableRelease.objects.exists()
 
 

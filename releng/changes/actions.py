@@ -56,7 +56,7 @@ def propose(
         raise WrongChangeStateError(follows, follows.state, "followed")
     with by_verb():
         scheduled = ScheduledChange(author=author, reason=reason.strip(), follows=follows, **checked)
-        scheduled.full_clean(exclude={"digest"})
+        scheduled.clean_fields(exclude={"digest"})
         scheduled.save()
         for position, proposal in enumerate(proposals):
             drafted(scheduled, position, proposal).save()
@@ -88,7 +88,7 @@ def edit(
     scheduled.author = editor
     scheduled.reason = scheduled.reason if reason is None else reason.strip()
     scheduled.state, scheduled.state_reason = State.PENDING, ""
-    scheduled.full_clean(exclude={"digest"})
+    scheduled.clean_fields(exclude={"digest"})
     with by_verb():
         for write in scheduled.writes.all():
             if values is None or write.position not in values:

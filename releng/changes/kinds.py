@@ -41,6 +41,7 @@ class ShutoffTarget(Target):
     kind = "emergency_shutoff"
     model: ClassVar[type[VersionedModel]] = EmergencyShutoff
     key_fields = (*EmergencyShutoff.unique_by, "comment")
+    validate_constraints = True  # its uniqueness is an expression
     fields = ()
     changes: ClassVar[frozenset[Change]] = frozenset({"insert", "delete"})
 

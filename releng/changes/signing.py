@@ -89,6 +89,6 @@ def _sign(scheduled: ScheduledChange, user: Any, role: str, comment: str) -> Sig
         return found
     signoff = found or Signoff(scheduled_change=scheduled, user=user, role=role)
     signoff.comment, signoff.time, signoff.digest = comment.strip(), timezone.now(), scheduled.digest
-    signoff.full_clean()
+    signoff.clean_fields()
     signoff.save()
     return signoff

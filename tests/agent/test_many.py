@@ -1,0 +1,142 @@
+"""Many agents, many changes, and crashes: each change is enacted once, and none holds up another."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.agent.stage import Stage, stage
+from tests.servers import manage, own_postgresql, wait_until
+
+pytestmark = pytest.mark.slow
+
+AGENTS = 8
+CHANGES = 1_000
+INTERVAL_SECONDS = 30.0
+DUE_IN_SECONDS = 75  # time enough to schedule them all
+KILLS = 100
+
+PREPARE = """
+import sys
+from datetime import timedelta
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+from history.changesets import change_set
+from history import bulk
+from releng.changes.actions import Proposal, propose
+from rules.models import Rule
+count, ahead, poisoned = {count}, {ahead}, {poisoned}
+user = get_user_model().objects.get(username="bob")
+conditions = {{"when": timezone.now() + timedelta(seconds=ahead)}} if ahead else {{}}
+with change_set(actor_name="stage"):
+    bulk.insert(Rule(product="Acme", channel=f"c{{number}}", priority=1) for number in range(count))
+keys = list(Rule.objects.filter(product="Acme").order_by("pk").values_list("pk", flat=True))
+with change_set(actor=user, reason="many"):
+    if poisoned:
+        poison = Proposal("rule", "insert", {{"alias": "taken", "product": "Acme"}})
+        propose(user, [poison], conditions=conditions)
+    for key in keys:
+        propose(user, [Proposal("rule", "update", {{"priority": 2}}, key)], conditions=conditions)
+if poisoned:
+    with change_set(actor_name="stage"):
+        Rule(alias="taken").save()
+"""
+OUTCOME = """
+import json
+from django.db.models import F, Max
+from releng.changes.models import EnactFailure, ScheduledChange
+from rules.models import Rule
+changes = ScheduledChange.objects.all()
+late = [(c.enacted_at - c.when).total_seconds() for c in changes.filter(state="enacted").exclude(when=None)]
+versions = list(Rule.objects.filter(product="Acme").exclude(alias="taken").values_list("data_version", "priority"))
+print(json.dumps({
+    "states": {state: changes.filter(state=state).count() for state in ("pending", "enacted", "suspended")},
+    "latest": max(late, default=0),
+    "versions": sorted(set(map(tuple, versions))),
+    "failures": EnactFailure.objects.count(),
+}))
+"""
+ENACTED = """
+from releng.changes.models import ScheduledChange
+print(ScheduledChange.objects.filter(state="enacted").count())
+"""
+
+
+@pytest.fixture
+def postgres(tmp_path: Path) -> Iterator[Stage]:
+    with own_postgresql() as server:
+        made = stage(server.url, tmp_path, AGENT_SILENT_SECONDS="5")
+        made.account("bob", "--permission", "rule", "--role", "releng")
+        yield made
+
+
+def outcome(place: Stage) -> dict[str, object]:
+    found: dict[str, object] = json.loads(place.shell(OUTCOME).splitlines()[-1])
+    return found
+
+
+def enacted(place: Stage) -> int:
+    return int(place.shell(ENACTED).split()[-1])
+
+
+def test_eight_agents__a_thousand_due_changes_and_a_poisoned_one__each_enacted_once_and_in_time(
+    postgres: Stage,
+) -> None:
+    postgres.shell(PREPARE.format(count=CHANGES, ahead=DUE_IN_SECONDS, poisoned=True))
+    with postgres.server(workers=2):
+        agents = [postgres.start_agent(f"agent-{number}", INTERVAL_SECONDS) for number in range(AGENTS)]
+        try:
+            wait_until(lambda: enacted(postgres) == CHANGES, "all are enacted", seconds=300)
+        finally:
+            for agent in agents:
+                agent.terminate()
+            endings = [agent.wait(60) for agent in agents]
+    assert endings == [0] * AGENTS, "SIGTERM ends an agent cleanly"
+    found = outcome(postgres)
+    assert found["states"] == {"pending": 1, "enacted": CHANGES, "suspended": 0}
+    assert found["versions"] == [[2, 2]]
+    assert found["latest"] <= 2 * INTERVAL_SECONDS
+    assert found["failures"] >= 1
+    assert "History is whole" in manage(postgres.env, "verify_history")
+
+
+def test_kill_of_agents_and_servers__at_random_points__none_lost_half_or_twice(postgres: Stage) -> None:
+    rng = random.Random(7)
+    postgres.shell(PREPARE.format(count=400, ahead=0, poisoned=False))
+    with postgres.server(workers=2) as server:
+        agents = [postgres.start_agent(f"agent-{number}", 0.2) for number in range(3)]
+        try:
+            for number in range(KILLS):
+                time.sleep(rng.uniform(0.05, 0.35))  # the point of the crash
+                if number % 2:
+                    workers = _children(server.pid)
+                    if workers:
+                        os.kill(rng.choice(workers), signal.SIGKILL)
+                else:
+                    victim = rng.randrange(len(agents))
+                    agents[victim].kill()
+                    agents[victim].wait()
+                    agents[victim] = postgres.start_agent(f"agent-{victim}", 0.2)
+            wait_until(lambda: enacted(postgres) == 400, "all are enacted", seconds=240)
+        finally:
+            for agent in agents:
+                agent.terminate()
+            for agent in agents:
+                agent.wait(60)
+    found = outcome(postgres)
+    assert found["states"] == {"pending": 0, "enacted": 400, "suspended": 0}
+    assert found["versions"] == [[2, 2]]
+    assert "History is whole" in manage(postgres.env, "verify_history")
+
+
+def _children(pid: int) -> list[int]:
+    """Return the worker processes of a server."""
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in path.read_text().split()]

@@ -141,7 +141,10 @@ SIGNING_MUST_SUCCEED = env.bool("SIGNING_MUST_SUCCEED", default=True)
 # --- Uptake -----------------------------------------------------------------------------------------------
 
 COUNT_TRAFFIC = env.bool("COUNT_TRAFFIC", default=True)
-UPTAKE_FLUSH_SECONDS = env.float("UPTAKE_FLUSH_SECONDS", default=5.0)
+UPTAKE_FLUSH_SECONDS = env.float("UPTAKE_FLUSH_SECONDS", default=5)
+UPTAKE_HOURS_BY_MINUTE = env.float("UPTAKE_HOURS_BY_MINUTE", default=6)
+UPTAKE_DAYS_BY_HOUR = env.float("UPTAKE_DAYS_BY_HOUR", default=60)
+UPTAKE_DAYS_KEPT = env.float("UPTAKE_DAYS_KEPT", default=800)
 UPTAKE_SOURCE = env.str("UPTAKE_SOURCE", default="traffic")
 UPTAKE_HTTP = env.json("UPTAKE_HTTP", default={})
 UPTAKE_WINDOW_MINUTES = env.float("UPTAKE_WINDOW_MINUTES", default=60)

@@ -19,7 +19,7 @@ from releng.updates.health import Health
 from releng.updates.keeper import SnapshotKeeper
 from releng.updates.request import METHODS, Kind, Request, parse_request
 from releng.updates.signing import ContentSigner, SigningError
-from releng.uptake.counting import Client
+from releng.uptake.counting import Ticket
 from releng.uptake.recording import Recorder
 from rules.engine.decide import Dice, decide
 from rules.engine.render import (
@@ -84,10 +84,10 @@ class Throttled:
 
 
 class Remembered(NamedTuple):
-    """What a target is answered, and what kind of client it counts as."""
+    """What a target is answered, and as what it is counted (None: not at all)."""
 
     answer: Prepared | Throttled
-    client: Client | None
+    ticket: Ticket | None
 
 
 class UpdateService:
@@ -171,16 +171,14 @@ class UpdateService:
             key = f"PPC {key}"
         known_answer: Remembered | None = newer.get(key) or older.get(key)
         if known_answer is not None:
-            found, client = known_answer
-            if client is not None and method == "GET":
-                self._count(client)
+            found, ticket = known_answer
+            self._count(ticket, method)
         else:
             if target is not None:
                 path = _path_of(target)
             request = parse_request(path, query_string, user_agent, raw=raw)
-            client = self._client(request, snapshot)
-            if client is not None and method == "GET":
-                self._count(client)
+            ticket = self._ticket(request, snapshot)
+            self._count(ticket, method)
             decided = self._decide(request, snapshot)
             if decided is None:
                 # Several dice fell: this answer holds only once.
@@ -190,24 +188,24 @@ class UpdateService:
                 if len(newer) >= ANSWERS_REMEMBERED:
                     older, newer = newer, {}
                     self._remembered = (snapshot, newer, older)
-                newer[key] = Remembered(decided, client)
+                newer[key] = Remembered(decided, ticket)
             found = decided
         if isinstance(found, Throttled):
             return found.wins if self._dice() < found.rate else found.loses
         return found
 
-    def _client(self, request: Request, snapshot: Snapshot) -> Client | None:
-        """Return what kind of client a request counts as, None when it is not counted."""
+    def _ticket(self, request: Request, snapshot: Snapshot) -> Ticket | None:
+        """Return as what a request is counted: whatever asks for an update is, however it is answered."""
         query = request.query
         if self.recorder is None or query is None:
             return None
-        return self.recorder.counter.client(
+        return self.recorder.counter.ticket(
             query.product, query.fallback_channel, query.version, query.build_target, snapshot.products
         )
 
-    def _count(self, client: Client) -> None:
-        if self.recorder is not None:
-            self.recorder.counter.count(client)
+    def _count(self, ticket: Ticket | None, method: str) -> None:
+        if ticket is not None and self.recorder is not None and method == "GET":
+            self.recorder.counter.count(ticket)
 
     def _decide(self, request: Request, snapshot: Snapshot) -> Prepared | Throttled | None:
         """Return an answer that may be remembered; None when more than one throw of the dice shapes it."""

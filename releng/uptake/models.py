@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from django.db import models
 from django.db.models import Q
 
@@ -27,12 +25,10 @@ class UptakeCount(models.Model):
     build_target = models.CharField(max_length=75)
     requests = models.BigIntegerField()
 
-    KEY: ClassVar[tuple[str, ...]] = ("level", "start", "product", "channel", "version", "build_target")
-
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["product", "channel", "level", "start", "version", "build_target"], name="uptake_once"
+                fields=["product", "channel", "start", "level", "version", "build_target"], name="uptake_once"
             ),
             models.CheckConstraint(condition=Q(requests__gt=0), name="uptake_requests_positive"),
         ]

@@ -1,4 +1,4 @@
-"""Writing counts down: minutes while they are young, then hours, then days."""
+"""Writing counts down beside the requests: every few seconds, in a thread of each process."""
 
 from __future__ import annotations
 
@@ -6,78 +6,97 @@ import atexit
 import logging
 import os
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Iterable
-from datetime import datetime, timedelta
 
-from django.db import DatabaseError, InterfaceError, connection, connections, transaction
-from django.utils import timezone
+from django.db import DatabaseError, InterfaceError, connections, transaction
 
-from releng.uptake.counting import OTHER, Client, Counter, Counts
-from releng.uptake.models import UptakeCount
+from releng.uptake.clients import Client, commonest
+from releng.uptake.counting import LIMITS, Counter, Counts
+from releng.uptake.folding import fold
+from releng.uptake.rows import Level, add
 
 logger = logging.getLogger(__name__)
 
-ROWS_AT_ONCE = 500
-MINUTES_KEPT = timedelta(hours=3)
-HOURS_KEPT = timedelta(days=60)
-DAYS_KEPT = timedelta(days=800)
-MOST_KEYS_FOLDED = 2_000  # of one product in an hour or day; the rarest beyond become OTHER
-FOLD_EVERY_FLUSHES = 60
-
-Level = UptakeCount.Level
+FOLD_EVERY_SECONDS = 300.0
+MINUTES_WAITING = 10  # counts of more minutes than these do not wait apart for a database that is away
+LAST_FLUSH_SECONDS = 5.0
 
 
 class Recorder:
-    """Writes a counter down every few seconds, in a thread of each process; a crash loses one interval at most."""
+    """Writes a counter down; a crash loses what was counted since the last flush, a clean stop nothing."""
 
     def __init__(self, counter: Counter, every_seconds: float) -> None:
         self.counter = counter
         self._every_seconds = every_seconds
+        self._waiting: Counts = {}
+        self._is_away = False
+        self._fold_at = 0.0
         self._pid: int | None = None
-        self._lock = threading.Lock()
+        self._start_lock = threading.Lock()
+        self._flush_lock = threading.Lock()
         self._stop = threading.Event()
 
     def ensure_running(self) -> None:
         """Start the thread in this process, once: servers fork after the application is loaded."""
         if self._pid == os.getpid():
             return
-        with self._lock:
+        with self._start_lock:
             if self._pid == os.getpid():
                 return
-            self.counter.take()  # what was counted before the fork is the parent's
+            if self._pid is not None:  # a fork: what was counted before it is the parent's
+                self.counter.clear()
+                self._waiting = {}
+                self._flush_lock = threading.Lock()
             self._stop = threading.Event()
             threading.Thread(target=self._run, name="uptake-recorder", daemon=True).start()
-            atexit.register(self.flush)
+            atexit.register(self.stop)
             self._pid = os.getpid()
 
     def stop(self) -> None:
         """End the thread, and write down what is left."""
         self._stop.set()
         self._pid = None
-        self.flush()
+        atexit.unregister(self.stop)
+        self.flush(patience_seconds=LAST_FLUSH_SECONDS)
 
-    def flush(self) -> bool:
-        """Write down what was counted; what cannot be written is kept for the next time."""
-        counts = self.counter.take()
-        if not counts:
+    def flush(self, patience_seconds: float = -1) -> bool:
+        """Write down what was counted; return whether that worked. What cannot be written waits for the next time."""
+        if not self._flush_lock.acquire(timeout=patience_seconds):
+            return False
+        try:
+            return self._flush()
+        finally:
+            self._flush_lock.release()
+
+    def _flush(self) -> bool:
+        for key, requests in self.counter.take().items():
+            self._waiting[key] = self._waiting.get(key, 0) + requests
+        self._waiting = _shortened(self._waiting)
+        if not self._waiting:
             return True
         try:
-            add(counts, timezone.now())
+            with transaction.atomic():
+                add(Level.MINUTE, self._waiting)
         except (DatabaseError, InterfaceError) as error:
-            self.counter.give_back(counts)
+            if not self._is_away:
+                logger.warning("uptake.database_away", extra={"error": type(error).__name__})
+            self._is_away = True
             connections.close_all()
-            logger.warning("uptake.not_written: %s", type(error).__name__)
             return False
+        if self._is_away:
+            logger.info("uptake.database_back")
+        self._is_away = False
+        self._waiting = {}
         return True
 
     def _run(self) -> None:
-        stop, flushes = self._stop, 0
+        stop = self._stop
         try:
             while not stop.wait(self._every_seconds):
-                flushes += 1
                 try:
-                    if self.flush() and flushes % FOLD_EVERY_FLUSHES == 1:
+                    if self.flush() and time.monotonic() >= self._fold_at:
+                        self._fold_at = time.monotonic() + FOLD_EVERY_SECONDS
                         fold()
                 except Exception:  # counting must go on
                     logger.exception("uptake.failed")
@@ -86,75 +105,15 @@ class Recorder:
             connections.close_all()
 
 
-def add(counts: Counts, now: datetime) -> None:
-    """Add counts to the rows of the minute that `now` is in; all of them or none."""
-    minute = now.replace(second=0, microsecond=0)
-    with transaction.atomic():
-        _add(Level.MINUTE, ((minute, client, requests) for client, requests in counts.items()))
-
-
-def fold(now: datetime | None = None) -> None:
-    """Fold old minutes into hours, and old hours into days; drop days that are too old.
-
-    Several processes may do so at once: each row is folded once, and the sums stay.
-    """
-    now = timezone.now() if now is None else now
-    hour = now.replace(minute=0, second=0, microsecond=0)
-    _fold(Level.MINUTE, Level.HOUR, hour - MINUTES_KEPT)
-    _fold(Level.HOUR, Level.DAY, hour.replace(hour=0) - HOURS_KEPT)
-    UptakeCount.objects.filter(level=Level.DAY, start__lt=now - DAYS_KEPT).delete()
-
-
-def _fold(level: Level, into: Level, before: datetime) -> None:
-    while True:
-        with transaction.atomic():
-            old = UptakeCount.objects.filter(level=level, start__lt=before)
-            first = old.order_by("start").values_list("start", flat=True).first()
-            if first is None:
-                return
-            start = first.replace(minute=0, hour=0 if into == Level.DAY else first.hour)
-            end = start + (timedelta(days=1) if into == Level.DAY else timedelta(hours=1))
-            rows = list(old.filter(start__lt=end).select_for_update(skip_locked=True).order_by("pk"))
-            if not rows:
-                return  # another process is at it
-            sums: dict[Client, int] = defaultdict(int)
-            for row in rows:
-                sums[Client(row.product, row.channel, row.version, row.build_target)] += row.requests
-            UptakeCount.objects.filter(pk__in=[row.pk for row in rows]).delete()
-            _add(into, ((start, client, requests) for client, requests in _commonest(sums).items()))
-
-
-def _commonest(sums: dict[Client, int]) -> Counts:
-    """Keep the commonest clients of each product apart, and count the rest as one."""
-    by_product: dict[str, list[Client]] = defaultdict(list)
-    for client in sums:
-        by_product[client.product].append(client)
-    found: Counts = {}
-    for product, clients in by_product.items():
-        clients.sort(key=lambda client: (-sums[client], client))
-        for position, client in enumerate(clients):
-            kept = client if position < MOST_KEYS_FOLDED else Client(product, OTHER, OTHER, OTHER)
-            found[kept] = found.get(kept, 0) + sums[client]
-    return found
-
-
-def _add(level: Level, counted: Iterable[tuple[datetime, Client, int]]) -> None:
-    # In one order, so that two workers that add to the same rows cannot wait for each other.
-    rows = sorted((start, client, requests) for start, client, requests in counted)
-    table = connection.ops.quote_name(UptakeCount._meta.db_table)
-    for position in range(0, len(rows), ROWS_AT_ONCE):
-        batch = rows[position : position + ROWS_AT_ONCE]
-        marks = ", ".join(["(%s, %s, %s, %s, %s, %s, %s)"] * len(batch))
-        sql = (
-            f"INSERT INTO {table} (level, start, product, channel, version, build_target, requests) "
-            f"VALUES {marks} ON CONFLICT (product, channel, level, start, version, build_target) "
-            f"DO UPDATE SET requests = {table}.requests + excluded.requests"
-        )
-        adapt = connection.ops.adapt_datetimefield_value
-        values = [
-            value
-            for start, client, requests in batch
-            for value in (level.value, adapt(start), *client, requests)
-        ]
-        with connection.cursor() as cursor:
-            cursor.execute(sql, values)
+def _shortened(waiting: Counts) -> Counts:
+    """Return counts of at most MINUTES_WAITING minutes: the oldest are counted with the next one."""
+    minutes = sorted({minute for minute, _ in waiting})
+    if len(minutes) <= MINUTES_WAITING:
+        return waiting
+    first = minutes[-MINUTES_WAITING]
+    old: dict[Client, int] = defaultdict(int)
+    for (minute, client), requests in waiting.items():
+        if minute <= first:
+            old[client] += requests
+    kept = {key: requests for key, requests in waiting.items() if key[0] > first}
+    return kept | {(first, client): requests for client, requests in commonest(old, LIMITS).items()}

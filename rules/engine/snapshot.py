@@ -46,7 +46,7 @@ class Snapshot:
     allowlist: Allowlist
     special_force_hosts: tuple[str, ...]
     generation: int
-    products: frozenset[str]  # those that rules name
+    products: frozenset[str]  # those that rules or releases name
 
     @classmethod
     def build(
@@ -79,7 +79,7 @@ class Snapshot:
             allowlist=allowlist or Allowlist({}),
             special_force_hosts=tuple(special_force_hosts),
             generation=generation,
-            products=frozenset(rule.product for rule in index.rules if rule.product is not None),
+            products=_products(index, releases),
         )
 
     def blob(self, name: str) -> Blob | None:
@@ -101,3 +101,8 @@ class Snapshot:
         """Tell whether whitelist `name` lists `imei`; a missing or broken list lists nobody."""
         blob = self.blob(name) if imei is not None else None
         return isinstance(blob, Whitelist) and blob.lists(imei)
+
+
+def _products(index: RuleIndex, releases: Mapping[str, Release]) -> frozenset[str]:
+    named = {rule.product for rule in index.rules} | {release.product for release in releases.values()}
+    return frozenset(product for product in named if product is not None)

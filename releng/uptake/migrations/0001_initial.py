@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'indexes': [models.Index(fields=['level', 'start'], name='uptake_level_start')],
-                'constraints': [models.UniqueConstraint(fields=('product', 'channel', 'level', 'start', 'version', 'build_target'), name='uptake_once'), models.CheckConstraint(condition=models.Q(('requests__gt', 0)), name='uptake_requests_positive')],
+                'constraints': [models.UniqueConstraint(fields=('product', 'channel', 'start', 'level', 'version', 'build_target'), name='uptake_once'), models.CheckConstraint(condition=models.Q(('requests__gt', 0)), name='uptake_requests_positive')],
             },
         ),
     ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import threading
 import time
 from collections import defaultdict
+from multiprocessing.util import Finalize
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
 
@@ -50,14 +50,14 @@ class Recorder:
                 self._flush_lock = threading.Lock()
             self._stop = threading.Event()
             threading.Thread(target=self._run, name="uptake-recorder", daemon=True).start()
-            atexit.register(self.stop)
+            # Unlike atexit alone, this also runs where a server's workers are processes of multiprocessing.
+            Finalize(None, self.stop, exitpriority=0)
             self._pid = os.getpid()
 
     def stop(self) -> None:
         """End the thread, and write down what is left."""
         self._stop.set()
         self._pid = None
-        atexit.unregister(self.stop)
         self.flush(patience_seconds=LAST_FLUSH_SECONDS)
 
     def flush(self, patience_seconds: float = -1) -> bool:

@@ -1,0 +1,116 @@
+"""Real server processes count real requests: all of them, and after a crash all but the last interval."""
+
+import json
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from releng.updates.demo import demo_data
+from releng.updates.management.commands.load_demo import DEMO_URL
+from tests.servers import (
+    ROOT,
+    answers,
+    environment,
+    fetch,
+    free_port,
+    granian,
+    manage,
+    own_postgresql,
+    running,
+    started,
+    wait_until,
+)
+
+pytestmark = pytest.mark.slow
+
+THROTTLED = DEMO_URL.split("?")[0]
+JSON = "/json/1/FirefoxVPN/2.20.0/WINNT_x86_64/release/update.json"
+NOTHING = THROTTLED.replace("/release/", "/release-cck-partner/").replace("144.0", "143.0")
+COUNTS = """
+import json
+from django.db.models import Sum
+from releng.uptake.models import UptakeCount
+rows = UptakeCount.objects.values_list("product", "channel", "version").annotate(total=Sum("requests"))
+print(json.dumps({" ".join(key): total for *key, total in rows}))
+"""
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database_url(request, tmp_path_factory):
+    def prepared(url):
+        env = environment(url)
+        manage(env, "migrate", "--verbosity", "0")
+        manage(env, "load_data", "-", stdin=json.dumps(demo_data()))
+        return url
+
+    if request.param == "sqlite":
+        yield prepared(f"sqlite:///{tmp_path_factory.mktemp('live')}/db.sqlite3")
+    else:
+        with own_postgresql() as server:
+            yield prepared(server.url)
+
+
+@pytest.fixture
+def counts(database_url):
+    """Returns a function that tells what the database has; empty at first."""
+    env = environment(database_url)
+    manage(env, "shell", "-c", "from releng.uptake.models import UptakeCount; UptakeCount.objects.all().delete()")
+    return lambda: json.loads(manage(env, "shell", "-c", COUNTS).splitlines()[-1])
+
+
+def ask(port, target, times):
+    with ThreadPoolExecutor(4) as pool:
+        assert {reply.status for reply in pool.map(lambda _: fetch(port, target), range(times))} == {200}
+
+
+def test_server__two_workers_and_a_clean_stop__every_request_is_a_row(database_url, counts, tmp_path):
+    port = free_port()
+    env = environment(database_url, UPTAKE_FLUSH_SECONDS="0.3")
+    with running(granian(port, workers=2), env, port, tmp_path / "log"):
+        for target in (DEMO_URL, THROTTLED, JSON):
+            ask(port, target, 60)
+        wait_until(lambda: sum(counts().values()) > 0, "counts are written while the server runs")
+        ask(port, NOTHING, 60)
+    assert counts() == {
+        "Firefox release 144.0": 120,
+        "Firefox release 143.0": 60,
+        "FirefoxVPN release 2.20.0": 60,
+    }
+
+
+def test_server__stopped_before_the_first_flush__loses_nothing(database_url, counts, tmp_path):
+    port = free_port()
+    env = environment(database_url, UPTAKE_FLUSH_SECONDS="3600")
+    with running(granian(port, workers=2), env, port, tmp_path / "log"):
+        ask(port, THROTTLED, 100)
+        assert counts() == {}
+    assert counts() == {"Firefox release 144.0": 100}
+
+
+def test_server__killed__loses_no_more_than_the_last_interval(database_url, counts, tmp_path):
+    port = free_port()
+    env = environment(database_url, UPTAKE_FLUSH_SECONDS="1")
+    with started(granian(port), env, tmp_path / "log") as process:
+        wait_until(lambda: answers(port), "the server answers")
+        ask(port, THROTTLED, 100)
+        wait_until(lambda: counts() == {"Firefox release 144.0": 100}, "the first requests are written")
+        ask(port, THROTTLED, 50)
+        for pid in [*children(process.pid), process.pid]:
+            os.kill(pid, signal.SIGKILL)
+        process.wait()
+    assert 100 <= sum(counts().values()) <= 150
+
+
+def test_server__counting_switched_off__writes_nothing(database_url, counts, tmp_path):
+    port = free_port()
+    env = environment(database_url, UPTAKE_FLUSH_SECONDS="0.1", COUNT_TRAFFIC="false")
+    with running(granian(port), env, port, tmp_path / "log"):
+        ask(port, THROTTLED, 20)
+    assert counts() == {}
+
+
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

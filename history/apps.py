@@ -10,9 +10,10 @@ class HistoryConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from history.checks import check_relations, check_triggers
+        from history.checks import check_names, check_relations, check_triggers
         from history.triggers import prepare_database
 
         post_migrate.connect(prepare_database, sender=self, dispatch_uid="history.prepare_database")
+        checks.register(check_names, checks.Tags.models)
         checks.register(check_relations, checks.Tags.models)
         checks.register(check_triggers)

@@ -8,6 +8,7 @@ from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError, connection, models
 
 from history.chain import versioned_models
+from history.records import HistoryRow
 from history.triggers import missing
 
 _KEEPING = (models.PROTECT, models.RESTRICT, models.DO_NOTHING)
@@ -26,6 +27,28 @@ def check_relations(**kwargs: Any) -> list[CheckMessage]:
         for model in versioned_models()
         for field in model._meta.get_fields()
         if isinstance(field, models.ForeignKey) and field.remote_field.on_delete not in _KEEPING
+    ]
+
+
+def check_names(**kwargs: Any) -> list[CheckMessage]:
+    """history.E004: a field has a name that history rows need for themselves."""
+    own = {field.name for field in HistoryRow._meta.get_fields()} | {
+        "history_id",
+        "history_date",
+        "history_type",
+        "history_change_reason",
+        "history_user",
+    }
+    return [
+        Error(
+            f"{model._meta.label}.{field.name} has a name that its history rows need for themselves.",
+            hint="Choose another name.",
+            obj=field,
+            id="history.E004",
+        )
+        for model in versioned_models()
+        for field in model._meta.concrete_fields
+        if field.name in own
     ]
 
 

@@ -37,9 +37,9 @@ class UnversionedWriteError(HistoryError):
 class OutdatedDataError(HistoryError):
     """A write was based on a version that is no longer the current one; nothing was written.
 
-    `current` is None when the row has been deleted meanwhile, `expected` 0 when it was not there before. `changed_by` is the name of whoever wrote
-    the current version; `changed_fields` are the names of the fields that differ between the version
-    that the write was based on and the current one, as far as history knows them.
+    `current` is None when the row has been deleted meanwhile, `expected` 0 when it was not there before.
+    `changed_by` is the name of whoever wrote the current version; `changed_fields` are the names of the fields that
+    differ between the version that the write was based on and the current one, as far as history knows them.
     """
 
     object: VersionedModel

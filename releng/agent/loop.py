@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from releng.agent.client import Api, ApiError
 logger = logging.getLogger(__name__)
 
 EVERYBODY = "*"
+MOST_ASKED = 100  # times for work in one pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +38,33 @@ class Agent:
             stop.wait(self.interval_seconds)
 
     def work_once(self, stop: threading.Event) -> None:
-        """Make one pass. Nothing that goes wrong with one mail or change touches another."""
-        try:
-            work = self.api.work(self.name)
-        except ApiError as error:
-            logger.error("agent.no_work: %s", error, extra={"agent": self.name})
-            return
-        self._send(work["mails"])
-        outcomes: dict[str, int] = {}
-        for change_id in work["due"]:
-            if stop.is_set():
+        """Make one pass: ask for work and do it, until none is left that gets anywhere.
+
+        Nothing that goes wrong with one mail or change touches another.
+        """
+        outcomes: Counter[str] = Counter()
+        pending = 0
+        for _ in range(MOST_ASKED):
+            try:
+                work = self.api.work(self.name)
+            except ApiError as error:
+                logger.error("agent.no_work: %s", error, extra={"agent": self.name})
+                return
+            pending = work["pending"]
+            self._send(work["mails"])
+            enacted = 0
+            for change_id in work["due"]:
+                if stop.is_set():
+                    return
+                outcome = self._enact(change_id)
+                outcomes[outcome] += 1
+                enacted += outcome == "enacted"
+            if not (enacted or work["mails"]):
                 break
-            outcome = self._enact(change_id)
-            outcomes[outcome] = outcomes.get(outcome, 0) + 1
         logger.info(
-            "agent.pass: %s pending, %s due, %s",
-            work["pending"],
-            len(work["due"]),
-            outcomes,
+            "agent.pass: %s pending, %s",
+            pending,
+            dict(outcomes),
             extra={"agent": self.name, "outcomes": outcomes},
         )
 

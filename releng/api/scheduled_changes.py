@@ -54,7 +54,7 @@ def described(scheduled: ScheduledChange, *, whole: bool = False) -> dict[str, A
         "author": scheduled.author.get_username(),
         "reason": scheduled.reason,
         "follows": scheduled.follows_id,
-        "digest": scheduled.digest,
+        "digest": scheduled.content_digest,
         "conditions": {
             name: value for name, value in conditions.stored(scheduled).items() if value is not None
         },

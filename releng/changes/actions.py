@@ -56,7 +56,7 @@ def propose(
         raise WrongChangeStateError(follows, follows.state, "followed")
     with by_verb():
         scheduled = ScheduledChange(author=author, reason=reason.strip(), follows=follows, **checked)
-        scheduled.clean_fields(exclude={"digest"})
+        scheduled.clean_fields(exclude={"content_digest"})
         scheduled.save()
         for position, proposal in enumerate(proposals):
             drafted(scheduled, position, proposal).save()
@@ -88,7 +88,7 @@ def edit(
     scheduled.author = editor
     scheduled.reason = scheduled.reason if reason is None else reason.strip()
     scheduled.state, scheduled.state_reason = State.PENDING, ""
-    scheduled.clean_fields(exclude={"digest"})
+    scheduled.clean_fields(exclude={"content_digest"})
     with by_verb():
         for write in scheduled.writes.all():
             if values is None or write.position not in values:
@@ -169,7 +169,7 @@ def _settled(scheduled: ScheduledChange, author: Any) -> Examination:
     if examination.conflicts or examination.problems:
         raise ValidationError(examination.explanation or "; ".join(examination.problems))
     _refuse_unpermitted(author, examination)
-    scheduled.digest = examination.digest
+    scheduled.content_digest = examination.digest
     scheduled.save()
     for follower in scheduled.followers.filter(state=State.PENDING):
         refresh(follower)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -146,12 +147,11 @@ def _outcome_of(error: Exception, change_id: int) -> Attempt:
     )
 
 
-def retry_after(scheduled: ScheduledChange) -> Any:
-    """Return the moment before which a change that failed is not tried again, None when it never failed."""
-    failures = list(scheduled.failures.order_by("-time", "-pk").values_list("time", flat=True)[:10])
+def pause_after(failures: Sequence[datetime]) -> datetime:
+    """Return the moment before which a change that failed at these moments is not tried again."""
     if not failures:
-        return None
-    return failures[0] + min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (len(failures) - 1))
+        return datetime.min.replace(tzinfo=UTC)
+    return failures[-1] + min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(len(failures) - 1, 10))
 
 
 # --- Parts --------------------------------------------------------------------------------------------------
@@ -205,7 +205,7 @@ def _write(examination: Examination, enactor: Any) -> None:
     opened.reason = _reason(examination, enactor, opened.reason)
     # The state first: what the writes below set in motion must find this change over.
     with by_verb():
-        scheduled.digest = examination.digest
+        scheduled.content_digest = examination.digest
         scheduled.enacted_at, scheduled.enacted_by = timezone.now(), enactor
         end(scheduled, State.ENACTED, "")
     for item in examination.writes:

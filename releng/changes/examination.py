@@ -111,7 +111,7 @@ def examine(scheduled: ScheduledChange, rows: dict[tuple[str, int], Any] | None 
 
 def counts(scheduled: ScheduledChange, signoff: Signoff, digest: str) -> bool:
     """Tell whether a signoff is in force: over this content, by somebody who holds the role today."""
-    if signoff.digest != digest or signoff.role not in roles_of(signoff.user):
+    if signoff.content_digest != digest or signoff.role not in roles_of(signoff.user):
         return False
     return settings.AUTHORS_MAY_SIGN_OFF or signoff.user_id != scheduled.author_id
 

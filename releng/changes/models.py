@@ -47,7 +47,7 @@ ScheduledChangeManager = models.Manager.from_queryset(ScheduledChangeQuerySet)
 class ScheduledChange(VersionedModel):
     """One or more writes that happen as one, when all conditions are met and everybody needed has agreed.
 
-    `digest` covers exactly what will be written, and when; each signoff is bound to it. All conditions that are
+    `content_digest` covers exactly what will be written, and when; each signoff is bound to it. All conditions that are
     given must hold; `at_latest` ends the waiting for numbers. `follows` names the change whose result this one
     is based on: it can be enacted only after that one. Written by `releng.changes.actions` alone.
     """
@@ -70,7 +70,7 @@ class ScheduledChange(VersionedModel):
     follows = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="followers"
     )
-    digest = models.CharField(max_length=64, editable=False)
+    content_digest = models.CharField(max_length=64, editable=False)
 
     when = models.DateTimeField(null=True, blank=True, help_text="Not before this moment.")
     at_latest = models.DateTimeField(
@@ -197,14 +197,14 @@ class ScheduledWrite(VersionedModel):
 
 
 class Signoff(VersionedModel):
-    """Somebody agreed, in a role, to exactly what `digest` stands for."""
+    """Somebody agreed, in a role, to exactly what `content_digest` stands for."""
 
     scheduled_change = models.ForeignKey(ScheduledChange, on_delete=models.PROTECT, related_name="signoffs")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     role = models.CharField(max_length=ROLE_LENGTH)
     comment = models.TextField(blank=True, max_length=COMMENT_LENGTH)
     time = models.DateTimeField()
-    digest = models.CharField(max_length=64, editable=False)
+    content_digest = models.CharField(max_length=64, editable=False)
 
     class Meta:
         ordering = ["time", "pk"]

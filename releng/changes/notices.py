@@ -11,14 +11,13 @@ from django.db.models import Q
 from django.utils import timezone
 
 from releng.changes.conditions import Due, due
-from releng.changes.examination import examine
-from releng.changes.exceptions import spelled
 from releng.changes.models import Notice, ScheduledChange
 
 CLAIM = timedelta(seconds=90)
 UPTAKE_NEAR = 0.8
 MOST_AT_ONCE = 100
 
+NOTICE_KEY = ("scheduled_change_id", "kind", "occasion")
 SUBJECTS = {
     Notice.Kind.AHEAD: "will be made soon",
     Notice.Kind.ENACTED: "was made",
@@ -43,12 +42,21 @@ def note(scheduled: ScheduledChange, kind: Notice.Kind, occasion: str = "") -> N
     Notice.objects.get_or_create(scheduled_change=scheduled, kind=kind, occasion=occasion[:100])
 
 
-def note_what_comes(scheduled: ScheduledChange, state: Due, now: datetime) -> None:
-    """Announce a change whose time is near, whose number is nearly reached, or that is overdue."""
-    if is_near(scheduled, state, now):
-        note(scheduled, Notice.Kind.AHEAD, scheduled.digest)
-    if overdue_since(scheduled, state, now) is not None:
-        note(scheduled, Notice.Kind.OVERDUE, scheduled.digest)
+def announce(states: Iterable[tuple[ScheduledChange, Due]], now: datetime) -> None:
+    """Let mails be sent about changes whose time is near, whose number is nearly reached, or that are overdue."""
+    wanted = [
+        Notice(scheduled_change=scheduled, kind=kind, occasion=scheduled.content_digest)
+        for scheduled, state in states
+        for kind, is_so in (
+            (Notice.Kind.AHEAD, is_near(scheduled, state, now)),
+            (Notice.Kind.OVERDUE, overdue_since(scheduled, state, now) is not None),
+        )
+        if is_so
+    ]
+    keys = [notice.scheduled_change_id for notice in wanted]
+    told = set(Notice.objects.filter(scheduled_change__in=keys).values_list(*NOTICE_KEY))
+    fresh = [notice for notice in wanted if tuple(getattr(notice, name) for name in NOTICE_KEY) not in told]
+    Notice.objects.bulk_create(fresh, ignore_conflicts=True)
 
 
 def is_near(scheduled: ScheduledChange, state: Due, now: datetime) -> bool:
@@ -76,9 +84,17 @@ def claimed(now: datetime | None = None) -> list[Mail]:
     """Return mails that nobody else is sending; whoever asks has CLAIM to say that they are sent."""
     now = timezone.now() if now is None else now
     rows = Notice.objects.filter(sent_at=None).filter(Q(claimed_until=None) | Q(claimed_until__lt=now))
-    found = list(rows.select_for_update(of=("self",), skip_locked=True).order_by("pk")[:MOST_AT_ONCE])
-    Notice.objects.filter(pk__in=[row.pk for row in found]).update(claimed_until=now + CLAIM)
-    return [_mail(row) for row in found]
+    keys = list(
+        rows.select_for_update(skip_locked=True).order_by("pk").values_list("pk", flat=True)[:MOST_AT_ONCE]
+    )
+    Notice.objects.filter(pk__in=keys).update(claimed_until=now + CLAIM)
+    found = Notice.objects.filter(pk__in=keys).select_related(
+        "scheduled_change__author", "scheduled_change__enacted_by", "scheduled_change__follows"
+    )
+    found = found.prefetch_related(
+        "scheduled_change__writes", "scheduled_change__signoffs__user", "scheduled_change__failures"
+    )
+    return [_mail(notice) for notice in found.order_by("pk")]
 
 
 def sent(notice_ids: Iterable[int]) -> None:
@@ -88,7 +104,7 @@ def sent(notice_ids: Iterable[int]) -> None:
 
 def _mail(notice: Notice) -> Mail:
     scheduled = notice.scheduled_change
-    writes = list(scheduled.writes.order_by("position"))
+    writes = list(scheduled.writes.all())
     products = tuple(sorted({write.product for write in writes if write.product}))
     what = "; ".join(map(str, writes))
     subject = f"Scheduled change {scheduled} {SUBJECTS[Notice.Kind(notice.kind)]}: {what}"
@@ -120,17 +136,17 @@ def _state(notice: Notice, scheduled: ScheduledChange) -> Sequence[str]:
     if notice.kind == Notice.Kind.SUSPENDED:
         return ["Somebody must look at it, then edit, resume or cancel it.", "", scheduled.state_reason]
     if notice.kind == Notice.Kind.FAILED:
-        last = scheduled.failures.first()
-        return [f"It will be tried again. {last.message if last is not None else ''}"]
-    state = due(scheduled)
-    missing = examine(scheduled).missing
+        return [f"It will be tried again. {failure.message}" for failure in scheduled.failures.all()[:1]]
+    signed = [
+        str(signoff)
+        for signoff in scheduled.signoffs.all()
+        if signoff.content_digest == scheduled.content_digest
+    ]
     return [
         *([f"When: {scheduled.when:%Y-%m-%d %H:%M:%S} UTC."] if scheduled.when is not None else []),
         *(
-            f"{item.name}: {'unknown' if item.value is None else f'{item.value:g}'} of {item.target:g}"
-            for item in state.progress
+            f"{item.name}: {'unknown' if item.value is None else f'{item.value:g}'} of {item.target:g}."
+            for item in due(scheduled).progress
         ),
-        f"Signoffs that are still missing: {spelled(missing)}."
-        if missing
-        else "Everybody needed has signed it off.",
+        f"Signed off by: {', '.join(signed) or 'nobody'}.",
     ]

@@ -43,7 +43,7 @@ def sign_off(
             raise WrongChangeStateError(
                 scheduled, f"{scheduled.state}: {scheduled.state_reason}", "signed off"
             )
-        if digest is not None and digest != scheduled.digest:
+        if digest is not None and digest != scheduled.content_digest:
             raise ContentChangedError(scheduled)
         signoff = _sign(scheduled, user, role, comment)
         if with_followers:
@@ -85,10 +85,14 @@ def _sign(scheduled: ScheduledChange, user: Any, role: str, comment: str) -> Sig
         raise SignoffRefusedError(
             f"{user} has signed this change off as {found.role}; one person signs in one role. Revoke that first."
         )
-    if found is not None and found.digest == scheduled.digest:
+    if found is not None and found.content_digest == scheduled.content_digest:
         return found
     signoff = found or Signoff(scheduled_change=scheduled, user=user, role=role)
-    signoff.comment, signoff.time, signoff.digest = comment.strip(), timezone.now(), scheduled.digest
+    signoff.comment, signoff.time, signoff.content_digest = (
+        comment.strip(),
+        timezone.now(),
+        scheduled.content_digest,
+    )
     signoff.clean_fields()
     signoff.save()
     return signoff

@@ -60,8 +60,8 @@ def refresh(scheduled: ScheduledChange) -> Examination:
             if not (same_value(item.write.values, item.values) and same_value(item.write.base, item.base)):
                 item.write.values, item.write.base = item.values, item.base
                 item.write.save()
-        if scheduled.digest != examination.digest:
-            scheduled.digest = examination.digest
+        if scheduled.content_digest != examination.digest:
+            scheduled.content_digest = examination.digest
             scheduled.save()
             for signoff in scheduled.signoffs.exclude(user=scheduled.author_id):
                 signoff.delete()
@@ -86,8 +86,8 @@ def end(scheduled: ScheduledChange, state: str, why: str) -> None:
 def rebind(scheduled: ScheduledChange, user: Any) -> None:
     """What somebody writes, that person agrees to: the author's own signoff goes along with the content."""
     signoff = scheduled.signoffs.filter(user=user).first()
-    if signoff is not None and signoff.digest != scheduled.digest:
-        signoff.digest = scheduled.digest
+    if signoff is not None and signoff.content_digest != scheduled.content_digest:
+        signoff.content_digest = scheduled.content_digest
         signoff.save()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.management import call_command
 from django.utils import timezone
 
 from history.changesets import change_set
@@ -102,7 +103,7 @@ def test_enact__signed_by_all__writes_the_proposed_fields_with_the_right_names(
 ) -> None:
     scheduled = schedule(bob, rule, {"background_rate": 25}, reason="start slowly")
     with act(rita):
-        actions.sign_off(scheduled.pk, rita, "relman", digest=scheduled.digest)
+        actions.sign_off(scheduled.pk, rita, "relman", digest=scheduled.content_digest)
     with act(agent):
         enact(scheduled.pk, agent)
     row = fresh(rule)
@@ -111,6 +112,7 @@ def test_enact__signed_by_all__writes_the_proposed_fields_with_the_right_names(
     change = ChangeSet.objects.first()
     assert change is not None
     assert (change.actor_name, change.origin) == ("bob", "agent")
+    call_command("verify_history")
     for said in ("start slowly", "bob as releng", "rita as relman", "enacted by agent"):
         assert said in change.reason
 
@@ -287,7 +289,7 @@ def test_sign_off__again__same_role_is_nothing_another_is_refused(rule, rita, si
 
 def test_sign_off__content_changed_since_it_was_shown__is_refused(rule, bob, rita, signoffs) -> None:
     scheduled = schedule(bob, rule, {"background_rate": 25})
-    shown = scheduled.digest
+    shown = scheduled.content_digest
     with act(bob):
         actions.edit(scheduled.pk, bob, based_on=scheduled.data_version, values={0: {"background_rate": 99}})
     with pytest.raises(ContentChangedError), act(rita):

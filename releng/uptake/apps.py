@@ -9,6 +9,7 @@ class UptakeConfig(AppConfig):
     label = "uptake"
 
     def ready(self) -> None:
-        from releng.uptake.checks import check_sources
+        from releng.uptake.checks import check_lengths, check_sources
 
         checks.register(check_sources)
+        checks.register(check_lengths)

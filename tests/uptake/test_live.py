@@ -11,7 +11,6 @@ import pytest
 from releng.updates.demo import demo_data
 from releng.updates.management.commands.load_demo import DEMO_URL
 from tests.servers import (
-    ROOT,
     answers,
     environment,
     fetch,
@@ -57,7 +56,9 @@ def database_url(request, tmp_path_factory):
 def counts(database_url):
     """Returns a function that tells what the database has; empty at first."""
     env = environment(database_url)
-    manage(env, "shell", "-c", "from releng.uptake.models import UptakeCount; UptakeCount.objects.all().delete()")
+    manage(
+        env, "shell", "-c", "from releng.uptake.models import UptakeCount; UptakeCount.objects.all().delete()"
+    )
     return lambda: json.loads(manage(env, "shell", "-c", COUNTS).splitlines()[-1])
 
 

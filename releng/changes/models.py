@@ -33,12 +33,15 @@ class ScheduledChangeQuerySet(VersionedQuerySet):
 
     def writing(self, kind: str, object_id: int) -> ScheduledChangeQuerySet:
         """Those that would write this row."""
-        return self.filter(writes__target=kind, writes__object_id=object_id).distinct()
+        writes = ScheduledWrite.objects.filter(target=kind, object_id=object_id)
+        return self.filter(pk__in=writes.values("scheduled_change"))
 
     def about(self, product: str, channel: str | None = None) -> ScheduledChangeQuerySet:
         """Those that touch a product, and a channel of it when one is given."""
-        found = self.filter(writes__product=product)
-        return (found.filter(writes__channel=channel) if channel is not None else found).distinct()
+        writes = ScheduledWrite.objects.filter(product=product)
+        if channel is not None:
+            writes = writes.filter(channel=channel)
+        return self.filter(pk__in=writes.values("scheduled_change"))
 
 
 ScheduledChangeManager = models.Manager.from_queryset(ScheduledChangeQuerySet)

@@ -84,8 +84,14 @@ def build_row(instance: Any, history_type: str) -> Any:
 
 
 def digest_of(row: Any) -> str:
-    """Return the SHA-256 (hexadecimal) over what a history row says: model, change set, kind, reason, all fields."""
+    """Return the SHA-256 (hexadecimal) over what a history row says: model, change set, kind, reason, all fields.
+
+    A field that the model got later (`history_later_fields`) is left out while it is empty: rows that were written
+    before there was such a field keep their digest.
+    """
+    later = getattr(row.instance_type, "history_later_fields", ())
     values = {field.attname: plain(field, getattr(row, field.attname)) for field in row.tracked_fields}
+    values = {name: value for name, value in values.items() if value is not None or name not in later}
     said = [
         row.instance_type._meta.label_lower,
         str(row.change_set_id),

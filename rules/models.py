@@ -237,6 +237,7 @@ class EmergencyShutoff(CheckedModel, VersionedModel):
     """Stops updates of a product and channel at once (protocol.md section 3), or of one platform or locale there."""
 
     history_facets: ClassVar[dict[str, str]] = {"product": "product", "channel": "channel"}
+    history_later_fields: ClassVar[tuple[str, ...]] = ("build_target", "locale")
     unique_by: ClassVar[tuple[str, ...]] = ("product", "channel", "build_target", "locale")
 
     product = models.CharField(max_length=PRODUCT_LENGTH, validators=[check_matchable])

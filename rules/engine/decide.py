@@ -20,7 +20,7 @@ class Outcome(Enum):
     """How a decision ended; the value is said to people."""
 
     SERVED = "served"
-    SHUT_OFF = "updates are stopped for this product and channel"
+    SHUT_OFF = "updates are stopped by an emergency shutoff"
     NO_RULE = "no rule matches"
     NO_MAPPING = "the rule has no mapping"
     NO_RATE = "the rule has no background rate"

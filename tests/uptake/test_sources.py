@@ -104,7 +104,7 @@ def test_uptake__known_and_then_too_few_requests__is_unknown_at_once(store):
 def test_uptake__no_requests_of_late__is_unknown_for_counting_may_be_broken(store, settings):
     settings.UPTAKE_STALE_SECONDS = 600
     store("145.0", 1_000, ago=20)
-    assert "was last known 1" in reason(uptake_of("Firefox", "release", "145.0"))
+    assert "was last known" in reason(uptake_of("Firefox", "release", "145.0"))
 
 
 def test_uptake__asked_again_within_the_refresh_time__is_not_counted_again(

@@ -36,6 +36,27 @@ rows = UptakeCount.objects.values_list("product", "channel", "version").annotate
 print(json.dumps({" ".join(key): total for *key, total in rows}))
 """
 
+PROCESSES, COUNTED = 4, 30_000
+# Counts into minutes that are old enough to be folded, and folds them, while the others do the same.
+COUNT_AND_FOLD = f"""
+from datetime import timedelta
+from django.utils import timezone
+from releng.uptake.counting import Counter
+from releng.uptake.folding import fold
+from releng.uptake.recording import Recorder
+day = timezone.now().replace(hour=12) - timedelta(days=2)
+turn = 0
+recorder = Recorder(Counter(now=lambda: day + timedelta(minutes=turn)), 0.01)
+recorder.ensure_running()
+for number in range({COUNTED}):
+    version = f"{{number % 7}}.0"
+    recorder.counter.count(recorder.counter.ticket("Firefox", "release", version, "Linux", {{"Firefox"}}))
+    if number % 1_000 == 0:
+        turn += 1
+        fold()
+recorder.stop()
+"""
+
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def database_url(request, tmp_path_factory):
@@ -111,6 +132,15 @@ def test_server__counting_switched_off__writes_nothing(database_url, counts, tmp
     with running(granian(port), env, port, tmp_path / "log"):
         ask(port, THROTTLED, 20)
     assert counts() == {}
+
+
+def test_recorders__of_many_processes_that_fold_meanwhile__lose_and_double_nothing(database_url, counts):
+    env = environment(database_url)
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        list(pool.map(lambda _: manage(env, "shell", "-c", COUNT_AND_FOLD), range(PROCESSES)))
+    found = counts()
+    assert sum(found.values()) == PROCESSES * COUNTED
+    assert len(found) == 7
 
 
 def children(pid):

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from history.models import VersionedModel
-from releases.admin import Values, VerbAdmin
+from history.verbadmin import Values, VerbAdmin
 from rules import actions
 from rules.models import EmergencyShutoff, PinnableRelease, Rule
 

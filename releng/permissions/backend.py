@@ -23,13 +23,17 @@ DECIDED_BY: dict[str, str | None] = {
     "permissions.permission": "permission",
     "permissions.role": "permission",
     "permissions.account": "permission",
-    "auth.user": "permission",
-    "oauth2_provider.application": "permission",
+    # Who may set a password or make credentials may become anybody.
+    "auth.user": None,
+    "oauth2_provider.application": None,
     "permissions.productrequiredsignoff": "required_signoff",
     "permissions.permissionrequiredsignoff": "required_signoff",
 }
 # Whose rows are about people; they are shown to fewer.
-PRIVATE = frozenset(model for model, name in DECIDED_BY.items() if name == "permission")
+PRIVATE = frozenset(model for model, name in DECIDED_BY.items() if name == "permission") | {
+    "auth.user",
+    "oauth2_provider.application",
+}
 # What nobody sees through permissions: it would let them act as somebody else.
 SECRET_APPS = frozenset({"sessions", "oauth2_provider", "admin", "axes", "contenttypes"})
 SHOWN_APPS = frozenset({"rules", "releases", "history", "permissions", "uptake", "changes"})

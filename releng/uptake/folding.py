@@ -10,13 +10,12 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from releng.uptake.clients import Client, Limits, commonest
-from releng.uptake.models import MetricReading, UptakeCount
+from releng.uptake.models import UptakeCount
 from releng.uptake.rows import Level, add
 
 LIMITS = Limits(clients=1_000, channels=100)  # of one product in one hour or day
 ROWS_AT_ONCE = 5_000
 SUMS_AT_ONCE = 50_000  # clients that are told apart while a long list is added up
-READINGS_KEPT = timedelta(days=30)
 
 _LENGTHS = {Level.HOUR: timedelta(hours=1), Level.DAY: timedelta(days=1)}
 
@@ -35,7 +34,6 @@ def fold(now: datetime | None = None) -> None:
         pass
     days = UptakeCount.objects.filter(level=Level.DAY)
     days.filter(start__lt=now - timedelta(days=settings.UPTAKE_DAYS_KEPT)).delete()
-    MetricReading.objects.filter(tried_at__lt=now - READINGS_KEPT).delete()
 
 
 def start_of(moment: datetime, level: Level) -> datetime:

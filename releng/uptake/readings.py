@@ -15,6 +15,8 @@ from releng.uptake.models import MetricReading
 
 logger = logging.getLogger(__name__)
 
+KEPT = timedelta(days=30)  # after it was last asked for
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -82,6 +84,8 @@ def _is_ours_to_read(question: Question, now: datetime) -> bool:
         _, is_new = MetricReading.objects.get_or_create(
             key=question.key, defaults={"name": question.name, "tried_at": now}
         )
+        if is_new:
+            MetricReading.objects.filter(tried_at__lt=now - KEPT).delete()
         return is_new
 
 

@@ -80,12 +80,12 @@ class Recorder:
                 add(Level.MINUTE, self._waiting)
         except (DatabaseError, InterfaceError) as error:
             if not self._is_away:
-                logger.warning("uptake.database_away", extra={"error": type(error).__name__})
+                logger.warning("uptake.not_written", extra={"error": type(error).__name__})
             self._is_away = True
             connections.close_all()
             return False
         if self._is_away:
-            logger.info("uptake.database_back")
+            logger.info("uptake.written_again")
         self._is_away = False
         self._waiting = {}
         return True

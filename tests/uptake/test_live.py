@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from releng.updates.demo import demo_data
 from releng.updates.management.commands.load_demo import DEMO_URL
 from tests.servers import (
+    ROOT,
     answers,
     environment,
     fetch,
@@ -56,6 +58,8 @@ for number in range({COUNTED}):
         fold()
 recorder.stop()
 """
+
+ROLE = "CREATE ROLE public_service LOGIN; "
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -124,6 +128,33 @@ def test_server__killed__loses_no_more_than_the_last_interval(database_url, coun
             os.kill(pid, signal.SIGKILL)
         process.wait()
     assert 100 <= sum(counts().values()) <= 150
+
+
+def test_server__with_no_more_rights_than_the_documentation_gives__counts_and_folds(
+    database_url, counts, tmp_path
+):
+    if database_url.startswith("sqlite"):
+        pytest.skip("SQLite has no rights")
+    [grants] = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "operations.md").read_text(), re.DOTALL)
+    admin = environment(database_url)
+    script = f"from django.db import connection; connection.cursor().execute({ROLE + grants!r})"
+    manage(admin, "shell", "-c", script)
+    port = free_port()
+    env = environment(database_url.replace("postgres@", "public_service@"), UPTAKE_FLUSH_SECONDS="0.2")
+    with running(granian(port), env, port, tmp_path / "log"):
+        ask(port, THROTTLED, 20)
+        wait_until(lambda: counts() == {"Firefox release 144.0": 20}, "counts are written")
+        ask(port, THROTTLED, 20)
+    assert counts() == {"Firefox release 144.0": 40}
+    manage(
+        env,
+        "shell",
+        "-c",
+        "from datetime import timedelta; from django.utils import timezone; "
+        "from releng.uptake.folding import fold; fold(timezone.now() + timedelta(days=1))",
+    )
+    assert counts() == {"Firefox release 144.0": 40}
+    assert (tmp_path / "log").read_text() == ""
 
 
 def test_server__counting_switched_off__writes_nothing(database_url, counts, tmp_path):

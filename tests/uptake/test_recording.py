@@ -120,7 +120,7 @@ def test_flush__database_away__keeps_the_counts_and_says_so_once(recorder, away,
     with caplog.at_level(logging.INFO):
         assert recorder.flush()
     assert total() == 3
-    assert [record.message for record in caplog.records] == ["uptake.database_away", "uptake.database_back"]
+    assert [record.message for record in caplog.records] == ["uptake.not_written", "uptake.written_again"]
 
 
 def test_flush__database_away_for_an_hour_of_hostile_requests__memory_is_bounded_and_none_lost(

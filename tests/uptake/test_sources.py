@@ -210,6 +210,15 @@ def test_metric__http__has_its_own_number_for_each_place(service, settings):
     assert service.asked == ["/Firefox/release", "/Firefox/beta"]
 
 
+def test_metric__not_asked_for_in_a_month__is_forgotten(service, settings):
+    settings.METRICS = {"crashes": {"url": f"{service.url}/{{channel}}"}}
+    service.replies = [(200, b"1")]
+    for channel, days_later in (("release", 20), ("beta", 20), ("nightly", 0)):
+        assert value(metric("crashes", "Firefox", channel, "")) == 1
+        age_readings(days=days_later)
+    assert MetricReading.objects.count() == 2
+
+
 def test_metric__unknown_name__is_unknown():
     assert reason(metric("nope", "Firefox", "release", "1.0")) == "nope: no metric nope is configured"
 

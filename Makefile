@@ -24,7 +24,11 @@ demo: $(VENV)/.installed ## Run everything on SQLite with demo data at http://12
 	@mkdir -p demo
 	@$(DEMO_ENV) $(BIN)/python manage.py migrate --verbosity 0
 	@$(DEMO_ENV) $(BIN)/python manage.py load_demo
-	@$(DEMO_ENV) $(BIN)/granian --interface wsgi --host $(HOST) --port $(PORT) --workers 1 --blocking-threads 4 --backpressure 64 \
+	@($(DEMO_ENV) $(BIN)/python manage.py create_client agent --user agent 2>/dev/null || \
+		$(DEMO_ENV) $(BIN)/python manage.py create_client agent --rotate) | sed 's/^/AGENT_/' > demo/agent.env
+	@set -a; . demo/agent.env; AGENT_API_URL=http://$(HOST):$(PORT)/api; DEBUG=true; LOG_LEVEL=ERROR; \
+		(sleep 3; exec $(BIN)/python manage.py agent --interval 5) & agent=$$!; trap "kill $$agent 2>/dev/null" EXIT INT TERM; \
+	$(DEMO_ENV) $(BIN)/granian --interface wsgi --host $(HOST) --port $(PORT) --workers 1 --blocking-threads 4 --backpressure 64 \
 		--log-level warning releng.wsgi:application
 
 test: $(VENV)/.installed-dev ## Run all tests on SQLite, and on PostgreSQL when TEST_DATABASE_URL is set

@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 
 from history.changesets import change_set
+from releng.changes.demo import PEOPLE, make_people, schedule
 from releng.updates.demo import demo_data
 from rules.datafile import load
 from rules.models import Rule
@@ -23,7 +24,7 @@ DEMO_URL = (
 
 
 class Command(BaseCommand):
-    help = "Load the demo data into an empty database, and create the demo user. Needs DEBUG."
+    help = "Load the demo data into an empty database, and create the demo's people. Needs DEBUG."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
@@ -31,14 +32,13 @@ class Command(BaseCommand):
                 "The demo has a user with a known password: it needs DEBUG=true, and no real data."
             )
         users = get_user_model().objects
-        user = users.filter(username=DEMO_USER).first()
-        if user is None:
-            user = users.create_superuser(DEMO_USER, password=DEMO_PASSWORD)
+        user = users.filter(username=DEMO_USER).first() or make_people(DEMO_USER, DEMO_PASSWORD)
         if not Rule.objects.exists():
             with change_set(actor=user, reason="Demo data"):
                 load(demo_data())
+            schedule("firefox-release", "firefox-beta", "Firefox-145.0.1-build1")
         host = "http://127.0.0.1:8000"
         self.stdout.write(
-            f"Demo data are loaded.\n  Admin:  {host}/admin/  ({DEMO_USER} / {DEMO_PASSWORD})\n"
+            f"Demo data are loaded.\n  Admin:  {host}/admin/  ({DEMO_USER}, or {', '.join(PEOPLE)} / {DEMO_PASSWORD})\n"
             f"  Update: {host}{DEMO_URL}\n"
         )

@@ -39,11 +39,23 @@ class Stage:
     @contextmanager
     def server(self, workers: int = 1) -> Iterator[subprocess.Popen[bytes]]:
         """Run admin, API and update service."""
-        self.port = self.port or free_port()
-        self.agent_env["AGENT_API_URL"] = f"http://127.0.0.1:{self.port}/api"
-        command = [*granian(self.port, workers, "releng.wsgi:application"), "--respawn-failed-workers"]
+        command = self.server_command(workers)
         with running(command, self.env, self.port, self.folder / "server.log") as process:
             yield process
+
+    def server_command(self, workers: int) -> list[str]:
+        """Return the command of the server, always at the same port."""
+        self.port = self.port or free_port()
+        self.agent_env["AGENT_API_URL"] = f"http://127.0.0.1:{self.port}/api"
+        return granian(self.port, workers, "releng.wsgi:application")
+
+    def start_server(self, workers: int) -> subprocess.Popen[bytes]:
+        """Start the server in a process group of its own, which the caller ends."""
+        command = self.server_command(workers)
+        with (self.folder / "server.log").open("ab") as out:
+            return subprocess.Popen(
+                command, env=self.env, cwd=ROOT, stdout=out, stderr=out, start_new_session=True
+            )
 
     def agent_command(self, name: str, interval: float) -> list[str]:
         """Return the command of an agent."""

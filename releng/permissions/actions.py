@@ -169,6 +169,7 @@ def drop_requirement(row: RequiredSignoff, *, based_on: int) -> None:
 def _required(row: Any, signoffs_required: int) -> Any:
     row.signoffs_required = signoffs_required
     row.clean_fields()
+    row.clean()
     list(Role.objects.select_for_update(of=("self",)).filter(role=row.role).order_by("pk"))
     found = len(holders(row.role))
     if found < signoffs_required:

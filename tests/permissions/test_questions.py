@@ -32,10 +32,7 @@ PRODUCTS = ("Acme", "Other", None, EVERY_PRODUCT)
 def expected(held: str, products: list[str] | None, asked: str, action: str, product: Any) -> bool:
     """Features Q03, in other words than the code's."""
     name, _, actions = held.partition(":")
-    if name == "admin":
-        concerned = True
-    else:
-        concerned = name == asked and (not actions or action in actions.split(","))
+    concerned = name == "admin" or (name == asked and (not actions or action in actions.split(",")))
     if not concerned:
         return False
     if not products or product is EVERY_PRODUCT:

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
+from django.utils.timesince import timesince, timeuntil
 
 from history.diff import DocumentDiff
 from history.difftree import Branch, Group
@@ -55,14 +55,19 @@ def kind(row: Any) -> SafeString:
 
 @register.filter
 def moment(time: datetime) -> SafeString:
-    """Return a time as people and machines read it: UTC, and how long ago."""
+    """Return a time as people and machines read it: UTC, and how long ago, or how far ahead."""
     utc, now = time.astimezone(UTC), timezone.now()
-    is_fresh = now - time < timedelta(minutes=1)
+    if abs(now - time) < timedelta(minutes=1):
+        relative = "just now"
+    elif time > now:
+        relative = f"in {timeuntil(time, now, depth=1)}"
+    else:
+        relative = f"{timesince(time, now, depth=1)} ago"
     return format_html(
         '<time datetime="{}">{} UTC</time> <span class="history-quiet">({})</span>',
         utc.isoformat(timespec="seconds"),
         utc.strftime("%Y-%m-%d %H:%M:%S"),
-        "just now" if is_fresh else f"{timesince(time, now, depth=1)} ago",
+        relative,
     )
 
 

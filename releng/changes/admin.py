@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -15,12 +16,17 @@ from django.urls import path, reverse
 from history.admin import VersionedAdmin
 from history.diff import FieldDiff, diff_fields
 from history.exceptions import HistoryError
+from history.models import VersionedModel
+from releases.models import Release
 from releng.changes import actions
 from releng.changes.conditions import due
 from releng.changes.enacting import enact
 from releng.changes.examination import ExaminedWrite, examine, told
 from releng.changes.models import ScheduledChange
+from releng.changes.scheduling import SchedulingMixin, conditions_of
+from releng.permissions.models import Permission, PermissionRequiredSignoff, ProductRequiredSignoff, Role
 from releng.permissions.questions import roles_of
+from rules.models import EmergencyShutoff, PinnableRelease, Rule
 
 Post = Any  # a QueryDict
 
@@ -30,6 +36,27 @@ def _number(post: Post, name: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise ValidationError("The page does not say what it is based on; open it anew.")
     return int(text)
+
+
+def _edit(key: int, user: Any, post: Post) -> Any:
+    """Edit the values of each write that the form has, and the time."""
+    values = {}
+    for name, text in post.items():
+        position = name.removeprefix("values-")
+        if position != name and position.isdigit():
+            try:
+                values[int(position)] = json.loads(text)
+            except ValueError as error:
+                raise ValidationError(f"Write {position}: this is not JSON: {error}.") from error
+            if not isinstance(values[int(position)], dict):
+                raise ValidationError(f"Write {position}: the values must be a JSON object.")
+    when = conditions_of(post).get("when")
+    scheduled = ScheduledChange.objects.get(pk=key)
+    if scheduled.when is not None and when == scheduled.when.replace(microsecond=0):
+        when = scheduled.when  # the page shows whole seconds
+    return actions.edit(
+        key, user, based_on=_number(post, "based_on"), values=values, conditions={"when": when}
+    )
 
 
 VERBS: dict[str, Callable[[int, Any, Post], Any]] = {
@@ -46,6 +73,7 @@ VERBS: dict[str, Callable[[int, Any, Post], Any]] = {
     "cancel": lambda key, user, post: actions.cancel(
         key, user, based_on=_number(post, "based_on"), comment=post.get("comment", "")
     ),
+    "edit": lambda key, user, post: _edit(key, user, post),
     "resume": lambda key, user, post: actions.resume(key, user),
     "enact": lambda key, user, post: enact(key, user),
 }
@@ -54,6 +82,7 @@ DONE = {
     "revoke": "Your signoff is taken back.",
     "reject": "It is rejected.",
     "cancel": "It is cancelled.",
+    "edit": "It is edited.",
     "resume": "It waits for its conditions again.",
     "enact": "It is enacted.",
 }
@@ -130,6 +159,11 @@ class ScheduledChangeAdmin(VersionedAdmin):
             "roles": roles,
             "may_act": user.has_perm("changes.change_scheduledchange"),
             "may_enact": user.has_perm("changes.enact_scheduledchange"),
+            "editable": [
+                (write, json.dumps(write.values, indent=2, sort_keys=True, ensure_ascii=False))
+                for write in scheduled.writes.order_by("position")
+                if write.change != "delete"
+            ],
             "failures": scheduled.failures.all()[:5],
             "followers": scheduled.followers.order_by("pk"),
         }
@@ -160,3 +194,19 @@ def _changes(item: ExaminedWrite) -> list[FieldDiff]:
     given = {name: value for name, value in after.items() if before or value not in (None, "", [], {})}
     lists = getattr(item.target.model, "history_list_fields", {})
     return diff_fields(before, given, list_fields=lists)
+
+
+def _let_schedule(model: type[VersionedModel]) -> None:
+    """Give the admin class of a model, which its own room has registered, the button that schedules."""
+    own = type(admin.site.get_model_admin(model))
+    admin.site.unregister(model)
+    admin.site.register(
+        model, type(f"Scheduling{own.__name__}", (SchedulingMixin, own), {"__doc__": own.__doc__})
+    )
+
+
+for _model in (
+    *(Rule, EmergencyShutoff, PinnableRelease, Release),
+    *(Permission, Role, ProductRequiredSignoff, PermissionRequiredSignoff),
+):
+    _let_schedule(_model)

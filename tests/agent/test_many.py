@@ -15,7 +15,10 @@ import pytest
 from tests.agent.stage import Stage, stage
 from tests.servers import answers, manage, own_postgresql, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif("TEST_DATABASE_URL" in os.environ, reason="has a PostgreSQL of its own: runs once"),
+]
 
 AGENTS = 8
 CHANGES = 1_000

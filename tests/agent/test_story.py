@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,10 @@ import pytest
 from tests.agent.stage import Person, Stage, stage
 from tests.servers import ROOT, manage, own_postgresql, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif("TEST_DATABASE_URL" in os.environ, reason="has a PostgreSQL of its own: runs once"),
+]
 
 SHOWN = 0.3  # seconds between two passes, and between two flushes of counts
 

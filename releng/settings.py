@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
 ]
 MIDDLEWARE = [
+    "releng.addresses.ClientAddressMiddleware",
     "dockerflow.django.middleware.DockerflowMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -208,6 +209,14 @@ CONTENT_SECURITY_POLICY = {
 }
 
 # --- API --------------------------------------------------------------------------------------------------
+
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+API_ANONYMOUS_READS = env.bool("API_ANONYMOUS_READS", default=False)
+API_RATE = env.str("API_RATE", default="60000/minute")
+API_ANONYMOUS_RATE = env.str("API_ANONYMOUS_RATE", default="600/minute")
+TOKEN_RATE = env.str("TOKEN_RATE", default="60/minute")
+IDEMPOTENCY_HOURS = env.float("IDEMPOTENCY_HOURS", default=24)
+CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://")}
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],

@@ -18,7 +18,8 @@ class ClientAuthentication(OAuth2Authentication):
         scheme, _, _ = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
-        found = super().authenticate(request)
+        # Django's own request: asking DRF's for its form would read and parse the body before anybody is known.
+        found = super().authenticate(request._request)  # noqa: SLF001
         user = found[1].application.user if found is not None and found[1].application is not None else None
         if user is None or not user.is_active:
             raise AuthenticationFailed(

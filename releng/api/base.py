@@ -1,65 +1,104 @@
-"""The base of all endpoints: who asks, what they may, refusals, and trial runs."""
+"""The base of all endpoints: who asks, what they may, versions, refusals, and trial runs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.http import HttpRequest, HttpResponse
 from rest_framework.authentication import SessionAuthentication
-from rest_framework.parsers import JSONParser
-from rest_framework.permissions import IsAuthenticated
+from rest_framework.exceptions import APIException, MethodNotAllowed
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from history import context
+from history.exceptions import OutdatedDataError
 from history.models import ChangeSet
+from releases.exceptions import WrongStateError
+from releng.api import conditional
 from releng.api.authentication import ClientAuthentication
-from releng.api.problems import handle
+from releng.api.dryrun import SignoffCollector
+from releng.api.parsing import StrictJSONParser, is_true, number, refuse_large
+from releng.api.problems import Refusal, handle
+from releng.api.throttling import ClientThrottle
 from releng.updates.problems import BadArgument, SortedJSONRenderer
 
+__all__ = ["ApiView", "ContractView", "number"]
+
 REASON_LENGTH = 1_000
+READING = ("GET", "HEAD", "OPTIONS")
 
 
 class ApiView(APIView):
     """An endpoint for those who are known; `needed` names the Django permission of each method.
 
-    Query arguments that are not declared in `arguments` are refused. Bodies are JSON objects. `?dry_run=1` on a write
-    does everything and then takes it back. A method without an entry in `needed` is for nobody.
+    A method without an entry in `needed` is for nobody. With `open_reads`, and the setting API_ANONYMOUS_READS,
+    anybody may read. Query arguments that are not declared in `arguments` are refused. Bodies are JSON objects.
+    `?dry_run=1` on a write does everything and then takes it back. `refusals` are answers of this endpoint's own.
     """
 
     authentication_classes: ClassVar[list[Any]] = [ClientAuthentication, SessionAuthentication]
-    permission_classes: ClassVar[list[Any]] = [IsAuthenticated]
+    permission_classes: ClassVar[list[Any]] = []
+    throttle_classes: ClassVar[list[Any]] = [ClientThrottle]
     renderer_classes = [SortedJSONRenderer]
-    parser_classes = [JSONParser]
+    parser_classes = [StrictJSONParser]
     needed: ClassVar[dict[str, str]] = {}
+    open_reads: ClassVar[bool] = False
     arguments: ClassVar[frozenset[str]] = frozenset()
+    refusals: ClassVar[tuple[tuple[type[Exception], Refusal], ...]] = ()
 
-    def get_exception_handler(self) -> Any:
-        return handle
+    # --- What happens before the method -------------------------------------------------------------------
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        self._when_rendered: list[Callable[[Response], None]] = []
+        self._collector: SignoffCollector | None = None
+        self.is_dry_run = request.method not in READING and is_true(request.GET.get("dry_run"))
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        method = str(request.method)
+        if method not in self.allowed_methods:
+            raise MethodNotAllowed(method)
+        refuse_large(request)
+        super().initial(request, *args, **kwargs)
+        self._refuse_arguments(request, kwargs)
+        opened = context.current()
+        if opened is not None:
+            opened.actor = request.user
+            opened.origin = ChangeSet.Origin.API
+            self.give_reason(request.headers.get("X-Change-Reason"))
+            if self.is_dry_run:
+                opened.guard = self._collector = SignoffCollector(opened.guard)
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:  # noqa: FBT001, FBT002
         """Answer JSON whatever the client says that it accepts: old ones say strange things."""
         renderer = self.get_renderers()[0]
         return renderer, renderer.media_type
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
+    def perform_authentication(self, request: Request) -> None:
+        """Find out who asks; bad credentials count against the address, too."""
+        try:
+            super().perform_authentication(request)
+        except APIException:
+            request.user = None
+            self.check_throttles(request)
+            raise
+
+    def check_permissions(self, request: Request) -> None:
+        """Refuse those who are not known, or lack the permission that the method needs."""
         method = str(request.method)
-        if method != "OPTIONS":
-            self.require(self.needed.get("GET" if method == "HEAD" else method))
-        allowed = self.arguments | ({"dry_run"} if method not in ("GET", "HEAD", "OPTIONS") else set())
-        if undeclared := sorted(request.query_params.keys() - allowed):
-            raise BadArgument(
-                f"Extra query parameter(s) {', '.join(undeclared)} not in spec", title="Bad Request"
-            )
-        opened = context.current()
-        if opened is not None:
-            opened.actor = request.user
-            reason = request.headers.get("X-Change-Reason", "")
-            opened.reason = opened.reason or reason.strip()[:REASON_LENGTH]
-            opened.origin = ChangeSet.Origin.API
+        if method == "OPTIONS":
+            return
+        if not request.user.is_authenticated:
+            self.check_throttles(request)
+            if method in READING and self.open_reads and settings.API_ANONYMOUS_READS:
+                return
+            self.permission_denied(request)
+        self.require(self.needed.get("GET" if method == "HEAD" else method))
 
     def require(self, permission: str | None, obj: Any = None) -> None:
         """Raise PermissionDenied unless the asker has a Django permission."""
@@ -69,18 +108,21 @@ class ApiView(APIView):
                 f"{user.get_username()} lacks the permission {permission or 'to do this'}."
             )
 
-    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
-        final = super().finalize_response(request, response, *args, **kwargs)
-        if self.is_dry_run and final.status_code < 400 and transaction.get_connection().in_atomic_block:
-            transaction.set_rollback(True)
-            final["X-Dry-Run"] = "1"
-        return final
+    def declared_arguments(self) -> frozenset[str]:
+        """Return the names of the query arguments that a read takes."""
+        return self.arguments
 
-    @property
-    def is_dry_run(self) -> bool:
-        """Whether nothing is to be kept."""
-        request: Any = getattr(self, "request", None)
-        return request is not None and getattr(request, "GET", {}).get("dry_run", "") in ("1", "true")
+    def _refuse_arguments(self, request: Request, kwargs: dict[str, Any]) -> None:
+        allowed = self.declared_arguments() | (set() if request.method in READING else {"dry_run"})
+        if undeclared := sorted(request.query_params.keys() - allowed):
+            raise BadArgument(
+                f"Extra query parameter(s) {', '.join(undeclared)} not in spec", title="Bad Request"
+            )
+        for name, value in (*request.query_params.items(), *kwargs.items()):
+            if "\0" in str(value):
+                raise BadArgument(f"{name}: has a NUL character.", title="Bad Request")
+
+    # --- For methods --------------------------------------------------------------------------------------
 
     def body(self) -> dict[str, Any]:
         """Return the JSON object that was sent; nothing sent counts as an empty one."""
@@ -91,11 +133,80 @@ class ApiView(APIView):
             raise BadArgument("The body must be a JSON object.", title="Bad Request")
         return dict(data)
 
+    def argument(self, name: str) -> str | None:
+        """Return a query argument; the last one counts."""
+        return self.request.query_params.get(name)
 
-def number(value: Any, name: str, *, least: int = 1) -> int:
-    """Return a whole number that was sent as a number or as text; raise BadArgument naming it otherwise."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise BadArgument(f"{name}: {value!r} is not a whole number from {least} on.", title="Bad Request")
-    return value
+    def give_reason(self, reason: Any) -> None:
+        """Keep why this is done with its change set, unless a reason is known already."""
+        opened = context.current()
+        if opened is not None and isinstance(reason, str) and not opened.reason:
+            opened.reason = reason.strip()[:REASON_LENGTH]
+
+    def version_named(self, given: Any, name: str = "data_version") -> int | None:
+        """Return the version that this write is based on, from `given` or If-Match; None when neither is there."""
+        return conditional.version_named(self.request, given, name)
+
+    def based_on(self, given: Any, name: str = "data_version") -> int:
+        """Return the version that this write is based on; raise BadArgument when it is not told."""
+        return number(self.version_named(given, name), name)
+
+    def when_rendered(self, act: Callable[[Response], None]) -> None:
+        """Have `act` called with the finished answer, within the transaction; not for refusals."""
+        self._when_rendered.append(act)
+
+    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Say which methods there are."""
+        return Response(status=204)
+
+    # --- What happens after it ----------------------------------------------------------------------------
+
+    def get_exception_handler(self) -> Any:
+        return handle
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, OutdatedDataError) and "If-Match" in self.request.headers:
+            exc = conditional.PreconditionFailed(str(exc))
+        return super().handle_exception(exc)
+
+    def finalize_response(
+        self, request: Request, response: HttpResponse, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        refusal = self._collector.refusal() if self._collector is not None else None
+        if response.status_code < 400 and refusal is not None:
+            response = self.handle_exception(refusal)
+        final = super().finalize_response(request, response, *args, **kwargs)
+        final.headers.setdefault("Cache-Control", "private, no-cache")
+        if isinstance(final, Response):
+            self._finish(request, final)
+        return final
+
+    def _finish(self, request: Request, final: Response) -> None:
+        """Render the answer while the transaction is open, and end that as the answer says."""
+        is_refused = final.status_code >= 400
+        if self.is_dry_run:
+            final["X-Dry-Run"] = "1"
+            if isinstance(final.data, dict) and not is_refused:
+                final.data.setdefault("required_signoffs", {})
+        final.render()
+        if "X-Data-Version" in final and not is_refused:
+            final["ETag"] = conditional.tag(final)
+            if request.method in READING and conditional.matches(request, final["ETag"]):
+                final.status_code, final.content = 304, b""
+        if not is_refused:
+            for act in self._when_rendered:
+                act(final)
+        if (is_refused or self.is_dry_run) and self._may_roll_back(request):
+            transaction.set_rollback(True)
+
+    @staticmethod
+    def _may_roll_back(request: Request) -> bool:
+        return request.method not in READING and transaction.get_connection().in_atomic_block
+
+
+class ContractView(ApiView):
+    """An endpoint of the contract (protocol.md section 12), which answers 400 where ours say 409."""
+
+    refusals: ClassVar[tuple[tuple[type[Exception], Refusal], ...]] = (
+        (WrongStateError, Refusal(400, "Bad Request")),
+    )

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
+from django.db import OperationalError
 from django.db.models import ProtectedError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import exception_handler, set_rollback
+from rest_framework.views import exception_handler
 
 from history.exceptions import HistoryError, OutdatedDataError
 from releases.exceptions import ReleaseReadOnlyError, WrongStateError
@@ -32,8 +33,10 @@ class Refusal:
     detail: str | None = None
 
 
+Refusals = tuple[tuple[type[Exception], Refusal], ...]
+
 # The first class that fits decides.
-REFUSALS: tuple[tuple[type[Exception], Refusal], ...] = (
+REFUSALS: Refusals = (
     (OutdatedDataError, Refusal(400, "Bad Request", "OutdatedDataError")),
     (ChangeScheduledError, Refusal(400, "Bad Request", "ChangeScheduledError")),
     (SignoffRequiredError, Refusal(400, "Bad Request", "Signoff Required")),
@@ -47,14 +50,21 @@ REFUSALS: tuple[tuple[type[Exception], Refusal], ...] = (
     (PermissionDenied, Refusal(403, "Forbidden", "Permission Denied")),
     (Http404, Refusal(404, "Not Found")),
     (ObjectDoesNotExist, Refusal(404, "Not Found", "Not Found")),
+    # A deadlock or a lock that was not to be had in time: asking again helps.
+    (OperationalError, Refusal(503, "Service Unavailable", "The database could not do this now; try again.")),
 )
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response:
-    """Answer every refusal as a problem document, and what nobody foresaw as one that tells nothing."""
+    """Answer every refusal as a problem document, and what nobody foresaw as one that tells nothing.
+
+    The view's own `refusals` go before those of the table.
+    """
     request: Request = context["request"]
-    response = _framework(error, context) if isinstance(error, exceptions.APIException) else _own(error)
-    set_rollback()
+    if isinstance(error, exceptions.APIException):
+        response = _framework(error, context)
+    else:
+        response = _own(error, getattr(context["view"], "refusals", ()))
     request.accepted_renderer = ProblemJSONRenderer()
     request.accepted_media_type = ProblemJSONRenderer.media_type
     return response
@@ -78,8 +88,8 @@ def _framework(error: exceptions.APIException, context: dict[str, Any]) -> Respo
     return response
 
 
-def _own(error: Exception) -> Response:
-    refusal = next((refusal for kind, refusal in REFUSALS if isinstance(error, kind)), None)
+def _own(error: Exception, first: Refusals) -> Response:
+    refusal = next((refusal for kind, refusal in (*first, *REFUSALS) if isinstance(error, kind)), None)
     if refusal is None:
         logger.error("api.failed", exc_info=error)
         return Response(problem(500, "Internal Server Error", "Unknown error"), status=500)
@@ -98,7 +108,8 @@ def _own(error: Exception) -> Response:
     conflicts = getattr(error, "conflicts", ())
     if conflicts:
         body["conflicts"] = [conflict.as_dict() for conflict in conflicts]
-    return Response(body, status=refusal.status)
+    headers = {"Retry-After": "1"} if refusal.status == 503 else None
+    return Response(body, status=refusal.status, headers=headers)
 
 
 def _messages(error: Exception) -> list[str]:

@@ -1,8 +1,9 @@
 """Addresses of the API, below `/api/`; the public read API (`/api/v1/`) is in releng.updates.urls."""
 
-from django.urls import path
+from django.urls import path, re_path
 
 from releng.api import agent, scheduled_changes
+from releng.api.routing import nothing, without_slash
 
 CHANGE = "v2/scheduled_changes/<int:change_id>"
 
@@ -18,4 +19,7 @@ urlpatterns = [
     path("v2/agent/mails", agent.AgentMails.as_view()),
     path("v2/agent/enact/<int:change_id>", agent.AgentEnact.as_view()),
     path("v2/agent/status", agent.AgentStatus.as_view()),
+    # Last: what none of the above is.
+    re_path(r"^(?P<path>.+)/$", without_slash),
+    re_path(r"^.*$", nothing),
 ]

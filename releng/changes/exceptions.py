@@ -24,6 +24,7 @@ class SignoffRequiredError(HistoryError):
         super().__init__(
             f"Changing {what} needs signoffs ({spelled(required)}), so it cannot be done directly; schedule it."
         )
+        self.what = what
         self.required = dict(required)
 
 

@@ -11,8 +11,9 @@ from rest_framework.response import Response
 
 from history import context
 from history.models import ChangeSet
-from releng.api import shapes
-from releng.api.base import ApiView, number
+from releng.api import change_shapes, shapes
+from releng.api.base import ApiView
+from releng.api.parsing import number
 from releng.api.shapes import READ, documented
 from releng.changes import notices
 from releng.changes.enacting import attempt
@@ -28,7 +29,7 @@ class AgentWork(ApiView):
 
     needed = {"POST": ENACT}
 
-    @documented("v2_agent_work", shapes.Work, body=shapes.AgentName)
+    @documented("v2_agent_work", change_shapes.Work, body=change_shapes.AgentName)
     def post(self, request: Request) -> Response:
         """Note that the agent `name` is here; answer the mails to send and the changes to enact, in this order."""
         name = self.body().get("name")
@@ -45,7 +46,7 @@ class AgentMails(ApiView):
 
     needed = {"POST": ENACT}
 
-    @documented("v2_agent_mails", shapes.Nothing, body=shapes.MailsSent)
+    @documented("v2_agent_mails", shapes.Nothing, body=change_shapes.MailsSent)
     def post(self, request: Request) -> Response:
         """Note which mails, by `notice_ids`, need not be sent again."""
         given: Any = self.body().get("notice_ids")
@@ -60,7 +61,7 @@ class AgentEnact(ApiView):
 
     needed = {"POST": ENACT}
 
-    @documented("v2_agent_enact", shapes.Attempted, body=shapes.Nothing, refusals=READ)
+    @documented("v2_agent_enact", change_shapes.Attempted, body=shapes.Nothing, refusals=READ)
     def post(self, request: Request, change_id: int) -> Response:
         """Enact a change if that can be done; `outcome` is enacted, waiting, suspended or failed."""
         opened = context.require("an attempt to enact")
@@ -74,7 +75,7 @@ class AgentStatus(ApiView):
 
     needed = {"GET": "changes.view_scheduledchange"}
 
-    @documented("v2_agent_status", shapes.AgentsStatus)
+    @documented("v2_agent_status", change_shapes.AgentsStatus)
     def get(self, request: Request) -> Response:
         """Who was here last, and what is wrong."""
         agents = list(AgentHeartbeat.objects.values("name", "last_pass"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -23,11 +23,9 @@ from releng.api import conditional
 from releng.api.authentication import ClientAuthentication
 from releng.api.dryrun import SignoffCollector
 from releng.api.parsing import StrictJSONParser, is_true, number, refuse_large
-from releng.api.problems import Refusal, handle
+from releng.api.problems import Refusal, Refusals, handle
 from releng.api.throttling import ClientThrottle
 from releng.updates.problems import BadArgument, SortedJSONRenderer
-
-__all__ = ["ApiView", "ContractView", "number"]
 
 REASON_LENGTH = 1_000
 READING = ("GET", "HEAD", "OPTIONS")
@@ -38,7 +36,8 @@ class ApiView(APIView):
 
     A method without an entry in `needed` is for nobody. With `open_reads`, and the setting API_ANONYMOUS_READS,
     anybody may read. Query arguments that are not declared in `arguments` are refused. Bodies are JSON objects.
-    `?dry_run=1` on a write does everything and then takes it back. `refusals` are answers of this endpoint's own.
+    `?dry_run=1` on a write does everything and then takes it back. `refusals` are answers of this endpoint's own,
+    `field_names` the names on the wire of fields that have another one.
     """
 
     authentication_classes: ClassVar[list[Any]] = [ClientAuthentication, SessionAuthentication]
@@ -49,7 +48,8 @@ class ApiView(APIView):
     needed: ClassVar[dict[str, str]] = {}
     open_reads: ClassVar[bool] = False
     arguments: ClassVar[frozenset[str]] = frozenset()
-    refusals: ClassVar[tuple[tuple[type[Exception], Refusal], ...]] = ()
+    refusals: ClassVar[Refusals] = ()
+    field_names: ClassVar[Mapping[str, str]] = {}
 
     # --- What happens before the method -------------------------------------------------------------------
 
@@ -207,6 +207,4 @@ class ApiView(APIView):
 class ContractView(ApiView):
     """An endpoint of the contract (protocol.md section 12), which answers 400 where ours say 409."""
 
-    refusals: ClassVar[tuple[tuple[type[Exception], Refusal], ...]] = (
-        (WrongStateError, Refusal(400, "Bad Request")),
-    )
+    refusals: ClassVar[Refusals] = ((WrongStateError, Refusal(400, "Bad Request")),)

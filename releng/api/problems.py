@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from releases.exceptions import ReleaseReadOnlyError, WrongStateError
 from releng.changes.exceptions import ChangeScheduledError, SignoffRequiredError, SignoffsMissingError
 from releng.permissions.exceptions import PermissionStateError
 from releng.updates.problems import BadArgument, ProblemJSONRenderer, problem
+from rules.exceptions import StaleRuleError
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +66,8 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
     if isinstance(error, exceptions.APIException):
         response = _framework(error, context)
     else:
-        response = _own(error, getattr(context["view"], "refusals", ()))
+        view = context["view"]
+        response = _own(error, getattr(view, "refusals", ()), getattr(view, "field_names", {}))
     request.accepted_renderer = ProblemJSONRenderer()
     request.accepted_media_type = ProblemJSONRenderer.media_type
     return response
@@ -88,12 +91,12 @@ def _framework(error: exceptions.APIException, context: dict[str, Any]) -> Respo
     return response
 
 
-def _own(error: Exception, first: Refusals) -> Response:
+def _own(error: Exception, first: Refusals, names: Mapping[str, str]) -> Response:
     refusal = next((refusal for kind, refusal in (*first, *REFUSALS) if isinstance(error, kind)), None)
     if refusal is None:
         logger.error("api.failed", exc_info=error)
         return Response(problem(500, "Internal Server Error", "Unknown error"), status=500)
-    messages = _messages(error)
+    messages = _messages(error, names)
     text = messages[0] if len(messages) == 1 else "; ".join(messages)
     body = problem(refusal.status, refusal.title, refusal.detail or text or refusal.title)
     body["exception"] = text if not isinstance(error, ValidationError) else messages
@@ -101,23 +104,32 @@ def _own(error: Exception, first: Refusals) -> Response:
     if isinstance(code, str):
         body["code"] = code
     if isinstance(error, ValidationError) and hasattr(error, "error_dict"):
-        body["errors"] = error.message_dict
-    for name in ("required", "missing"):
-        if hasattr(error, name):
-            body[f"{name}_signoffs"] = getattr(error, name)
-    conflicts = getattr(error, "conflicts", ())
-    if conflicts:
-        body["conflicts"] = [conflict.as_dict() for conflict in conflicts]
+        body["errors"] = {names.get(name, name): found for name, found in error.message_dict.items()}
+    body |= _in_detail(error, names)
     headers = {"Retry-After": "1"} if refusal.status == 503 else None
     return Response(body, status=refusal.status, headers=headers)
 
 
-def _messages(error: Exception) -> list[str]:
+def _in_detail(error: Exception, names: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        f"{name}_signoffs": getattr(error, name) for name in ("required", "missing") if hasattr(error, name)
+    }
+    if conflicts := getattr(error, "conflicts", ()):
+        found["conflicts"] = [conflict.as_dict() for conflict in conflicts]
+    if isinstance(error, StaleRuleError):
+        fields = [compared.as_dict() for compared in error.comparison.changed]
+        found["comparison"] = {
+            "fields": [{**one, "name": names.get(one["name"], one["name"])} for one in fields]
+        }
+    return found
+
+
+def _messages(error: Exception, names: Mapping[str, str]) -> list[str]:
     if not isinstance(error, ValidationError):
         return [str(error)]
     if hasattr(error, "error_dict"):
         return [
-            message if name == "__all__" else f"{name}: {message}"
+            message if name == "__all__" else f"{names.get(name, name)}: {message}"
             for name, found in error.message_dict.items()
             for message in found
         ]

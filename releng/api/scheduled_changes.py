@@ -13,9 +13,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from releases.validation import shown
-from releng.api import shapes
-from releng.api.base import ApiView, number
-from releng.api.shapes import DRY_RUN, ONE, READ, documented
+from releng.api import change_shapes, shapes
+from releng.api.base import ApiView
+from releng.api.parsing import number
+from releng.api.shapes import DATA_VERSION, DRY_RUN, IF_MATCH, ONE, READ, documented
 from releng.changes import actions, conditions
 from releng.changes.actions import Proposal
 from releng.changes.conditions import due
@@ -40,7 +41,6 @@ LIST_ARGUMENTS = (
     OpenApiParameter("page", int),
     OpenApiParameter("limit", int, description="At most 1000; 100 unless told."),
 )
-DATA_VERSION = OpenApiParameter("data_version", int, required=True, description="What it is based on.")
 USERNAME = OpenApiParameter("username", str, description="Whose signoff; one's own unless told.")
 
 
@@ -165,7 +165,7 @@ class ScheduledChangeList(ApiView):
     needed = {"GET": VIEW, "POST": PROPOSE}
     arguments = frozenset({"state", "product", "channel", "target", "author", "page", "limit"})
 
-    @documented("v2_scheduled_changes_list", shapes.ScheduledPage, *LIST_ARGUMENTS)
+    @documented("v2_scheduled_changes_list", change_shapes.ScheduledPage, *LIST_ARGUMENTS)
     def get(self, request: Request) -> Response:
         """The newest first; open ones unless `state` names another, or `all`."""
         asked = request.query_params
@@ -192,9 +192,9 @@ class ScheduledChangeList(ApiView):
 
     @documented(
         "v2_scheduled_changes_create",
-        shapes.Scheduled,
+        change_shapes.Scheduled,
         DRY_RUN,
-        body=shapes.Proposed,
+        body=change_shapes.Proposed,
         status=201,
         refusals=ONE,
     )
@@ -222,7 +222,7 @@ class ScheduledChangeDetail(ApiView):
     needed = {"GET": VIEW, "PATCH": CHANGE, "DELETE": CHANGE}
     arguments = frozenset({"data_version"})
 
-    @documented("v2_scheduled_changes_read", shapes.Scheduled, refusals=READ)
+    @documented("v2_scheduled_changes_read", change_shapes.Scheduled, refusals=READ)
     def get(self, request: Request, change_id: int) -> Response:
         """All of it, and what is still missing."""
         scheduled = ScheduledChange.objects.select_related("author", "enacted_by").get(pk=change_id)
@@ -230,9 +230,10 @@ class ScheduledChangeDetail(ApiView):
 
     @documented(
         "v2_scheduled_changes_edit",
-        shapes.Scheduled,
+        change_shapes.Scheduled,
+        IF_MATCH,
         DRY_RUN,
-        body=shapes.Edited,
+        body=change_shapes.Edited,
         refusals=ONE,
     )
     def patch(self, request: Request, change_id: int) -> Response:
@@ -245,7 +246,7 @@ class ScheduledChangeDetail(ApiView):
         scheduled = actions.edit(
             change_id,
             request.user,
-            based_on=number(body.get("data_version"), "data_version"),
+            based_on=self.based_on(body.get("data_version")),
             values=None
             if values is None
             else {number(key, "values", least=0): value for key, value in values.items()},
@@ -256,14 +257,15 @@ class ScheduledChangeDetail(ApiView):
 
     @documented(
         "v2_scheduled_changes_cancel",
-        shapes.Scheduled,
+        change_shapes.Scheduled,
         DATA_VERSION,
+        IF_MATCH,
         DRY_RUN,
         refusals=ONE,
     )
     def delete(self, request: Request, change_id: int) -> Response:
         """Cancel it, based on `data_version`."""
-        based_on = number(request.query_params.get("data_version"), "data_version")
+        based_on = self.based_on(request.query_params.get("data_version"))
         return _whole(actions.cancel(change_id, request.user, based_on=based_on))
 
 
@@ -275,9 +277,9 @@ class ScheduledChangeSignoffs(ApiView):
 
     @documented(
         "v2_scheduled_changes_sign_off",
-        shapes.Scheduled,
+        change_shapes.Scheduled,
         DRY_RUN,
-        body=shapes.SigningOff,
+        body=change_shapes.SigningOff,
         refusals=ONE,
     )
     def post(self, request: Request, change_id: int) -> Response:
@@ -296,7 +298,7 @@ class ScheduledChangeSignoffs(ApiView):
 
     @documented(
         "v2_scheduled_changes_revoke_signoff",
-        shapes.Scheduled,
+        change_shapes.Scheduled,
         USERNAME,
         DRY_RUN,
         refusals=ONE,
@@ -316,9 +318,9 @@ class ScheduledChangeReject(ApiView):
 
     @documented(
         "v2_scheduled_changes_reject",
-        shapes.Scheduled,
+        change_shapes.Scheduled,
         DRY_RUN,
-        body=shapes.Comment,
+        body=change_shapes.Comment,
         refusals=ONE,
     )
     def post(self, request: Request, change_id: int) -> Response:
@@ -332,7 +334,7 @@ class ScheduledChangeResume(ApiView):
 
     needed = {"POST": CHANGE}
 
-    @documented("v2_scheduled_changes_resume", shapes.Scheduled, DRY_RUN, refusals=ONE)
+    @documented("v2_scheduled_changes_resume", change_shapes.Scheduled, DRY_RUN, refusals=ONE)
     def post(self, request: Request, change_id: int) -> Response:
         """Resume it, when nothing stands against it any more."""
         return _whole(actions.resume(change_id, request.user))
@@ -357,9 +359,9 @@ class RolloutList(ApiView):
 
     @documented(
         "v2_rollouts_create",
-        shapes.RolloutSteps,
+        change_shapes.RolloutSteps,
         DRY_RUN,
-        body=shapes.RolloutPlan,
+        body=change_shapes.RolloutPlan,
         status=201,
         refusals=ONE,
     )

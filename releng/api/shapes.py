@@ -1,16 +1,12 @@
-"""The bodies of the API as the schema describes them. They describe; the verbs validate."""
+"""How the schema describes operations: what is common to all of them. It describes; the verbs validate."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
-
-from releng.changes.conditions import FIELDS, TIMES
-from releng.changes.enacting import Outcome
-from releng.changes.kinds import TARGETS
-from releng.changes.models import ScheduledChange, ScheduledWrite
 
 PROBLEM_TYPE = "application/problem+json"
 REFUSALS = {
@@ -19,8 +15,12 @@ REFUSALS = {
     403: "A permission is missing.",
     404: "There is no such object.",
     409: "The state of the object does not allow it.",
+    412: "If-Match names another version than the current one.",
+    413: "The body is too large.",
+    415: "The body is no JSON.",
+    422: "The Idempotency-Key was used for another request.",
+    429: "Too many requests; Retry-After says how long to wait.",
 }
-
 
 LISTED = (400, 401, 403)
 READ = (400, 401, 403, 404)
@@ -43,203 +43,47 @@ class Refused(Shape):
     errors = serializers.DictField(required=False, help_text="Messages by field.")
     required_signoffs = serializers.DictField(child=serializers.IntegerField(), required=False)
     missing_signoffs = serializers.DictField(child=serializers.IntegerField(), required=False)
-    conflicts = serializers.ListField(child=serializers.DictField(), required=False)
-
-
-class Conditions(Shape):
-    """When a scheduled change is due; all that are given must hold."""
-
-    as_soon_as_signed = serializers.BooleanField(required=False)
-    for _name in FIELDS:
-        if _name in TIMES:
-            locals()[_name] = serializers.DateTimeField(required=False)
-        elif _name in ("uptake_percent", "metric_above", "guard_above"):
-            locals()[_name] = serializers.FloatField(required=False)
-        else:
-            locals()[_name] = serializers.CharField(required=False)
-
-
-class Write(Shape):
-    """One row that is to be written."""
-
-    target = serializers.ChoiceField(choices=sorted(TARGETS))
-    change = serializers.ChoiceField(choices=ScheduledWrite.Change.choices)
-    object_id = serializers.IntegerField(required=False, allow_null=True)
-    values = serializers.DictField(required=False, help_text="Only what is to change, by field name.")
-    base = serializers.JSONField(required=False, help_text="The version that the values were chosen for.")
-
-
-class WrittenRow(Write):
-    """One row of a stored change."""
-
-    position = serializers.IntegerField()
-    object_name = serializers.CharField(allow_blank=True)
-    product = serializers.CharField(allow_null=True)
-    channel = serializers.CharField(allow_null=True)
-
-
-class SignoffGiven(Shape):
-    """Who agreed, and when."""
-
-    username = serializers.CharField()
-    role = serializers.CharField()
-    comment = serializers.CharField(allow_blank=True)
-    time = serializers.DateTimeField()
-
-
-class Progress(Shape):
-    """A number that a change waits for."""
-
-    name = serializers.CharField()
-    value = serializers.FloatField(allow_null=True)
-    target = serializers.FloatField()
-    unknown = serializers.CharField(allow_blank=True)
-
-
-class Scheduled(Shape):
-    """A scheduled change; the last fields only for open ones that are asked for by themselves."""
-
-    id = serializers.IntegerField()
-    data_version = serializers.IntegerField()
-    state = serializers.ChoiceField(choices=ScheduledChange.State.choices)
-    state_reason = serializers.CharField(allow_blank=True)
-    author = serializers.CharField()
-    reason = serializers.CharField(allow_blank=True)
-    follows = serializers.IntegerField(allow_null=True)
-    digest = serializers.CharField()
-    conditions = Conditions()
-    enacted_at = serializers.DateTimeField(allow_null=True)
-    enacted_by = serializers.CharField(allow_null=True)
-    writes = WrittenRow(many=True)
-    signoffs = SignoffGiven(many=True)
-    required_signoffs = serializers.DictField(child=serializers.IntegerField(), required=False)
-    missing_signoffs = serializers.DictField(child=serializers.IntegerField(), required=False)
-    in_force = serializers.ListField(child=serializers.CharField(), required=False)
-    conflicts = serializers.ListField(child=serializers.DictField(), required=False)
-    problems = serializers.ListField(child=serializers.CharField(), required=False)
-    due = serializers.BooleanField(required=False)
-    waiting_for = serializers.ListField(child=serializers.CharField(), required=False)
-    progress = Progress(many=True, required=False)
-
-
-class ScheduledPage(Shape):
-    """Some of the scheduled changes, and how many there are."""
-
-    count = serializers.IntegerField()
-    scheduled_changes = Scheduled(many=True)
-
-
-class Proposed(Shape):
-    """What is to be scheduled."""
-
-    writes = Write(many=True)
-    conditions = Conditions()
-    reason = serializers.CharField(required=False)
-    follows = serializers.IntegerField(required=False)
-
-
-class Edited(Shape):
-    """What is to be different about a scheduled change."""
-
-    data_version = serializers.IntegerField()
-    values = serializers.DictField(child=serializers.DictField(), required=False)
-    conditions = Conditions(required=False)
-    reason = serializers.CharField(required=False)
-
-
-class SigningOff(Shape):
-    """Agreement."""
-
-    role = serializers.CharField()
-    comment = serializers.CharField(required=False)
-    digest = serializers.CharField(required=False, help_text="Of the content that was looked at.")
-    with_followers = serializers.BooleanField(required=False)
-
-
-class Comment(Shape):
-    """Why."""
-
-    comment = serializers.CharField()
-
-
-class RolloutPlan(Shape):
-    """A throttled rollout."""
-
-    rule_id = serializers.IntegerField()
-    mapping = serializers.CharField()
-    rate = serializers.IntegerField(min_value=1, max_value=99)
-    target_percent = serializers.FloatField()
-    time_limit = serializers.DateTimeField()
-    start = serializers.DateTimeField(required=False)
-    finish = serializers.DateTimeField(required=False)
-    guard_metric = serializers.CharField(required=False)
-    guard_above = serializers.FloatField(required=False)
-    version = serializers.CharField(required=False)
-    fallback_mapping = serializers.CharField(required=False)
-    reason = serializers.CharField(required=False)
-
-
-class RolloutSteps(Shape):
-    """The changes of a rollout, each following the one before."""
-
-    scheduled_changes = Scheduled(many=True)
-
-
-class AgentName(Shape):
-    """Who asks for work."""
-
-    name = serializers.CharField(max_length=100)
-
-
-class Mail(Shape):
-    """A mail to send."""
-
-    notice_id = serializers.IntegerField()
-    products = serializers.ListField(child=serializers.CharField())
-    subject = serializers.CharField()
-    body = serializers.CharField()
-
-
-class Work(Shape):
-    """What an agent is to do."""
-
-    mails = Mail(many=True)
-    due = serializers.ListField(child=serializers.IntegerField())
-    pending = serializers.IntegerField()
-
-
-class MailsSent(Shape):
-    """Mails that need not be sent again."""
-
-    notice_ids = serializers.ListField(child=serializers.IntegerField())
-
-
-class Attempted(Shape):
-    """What became of an attempt to enact."""
-
-    outcome = serializers.ChoiceField(choices=[item.value for item in Outcome])
-    detail = serializers.CharField(allow_blank=True)
-
-
-class AgentSeen(Shape):
-    """When an agent was here last."""
-
-    name = serializers.CharField()
-    last_pass = serializers.DateTimeField()
-
-
-class AgentsStatus(Shape):
-    """Whether the agents do their work."""
-
-    agents = AgentSeen(many=True)
-    problems = serializers.ListField(child=serializers.CharField())
+    conflicts = serializers.ListField(
+        child=serializers.DictField(), required=False, help_text="What both sides changed, with three values."
+    )
+    comparison = serializers.DictField(
+        required=False, help_text="The changed fields of a stale edit, with three values each."
+    )
 
 
 class Nothing(Shape):
     """An empty object."""
 
 
-DRY_RUN = OpenApiParameter("dry_run", bool, description="Do everything, then take it back.")
+class NewVersion(Shape):
+    """The version that the write has made."""
+
+    new_data_version = serializers.IntegerField(min_value=1)
+
+
+DRY_RUN = OpenApiParameter(
+    "dry_run", bool, description="Do everything, tell what came of it, then take it back."
+)
+DATA_VERSION = OpenApiParameter(
+    "data_version", int, description="The version that this is based on; If-Match may name it instead."
+)
+IF_MATCH = OpenApiParameter(
+    "If-Match", str, OpenApiParameter.HEADER, description="ETag of what this is based on; 412 if that is old."
+)
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="A name for this request; sent again with it, the request is answered as before.",
+)
+REASON = OpenApiParameter(
+    "X-Change-Reason", str, OpenApiParameter.HEADER, description="Why, for the history."
+)
+VERSION_HEADERS = [
+    OpenApiParameter("X-Data-Version", int, OpenApiParameter.HEADER, response=[200, 201]),
+    OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 201]),
+]
+PRETTY = OpenApiParameter("pretty", str, description="Indent the answer.")
 
 
 def documented(
@@ -248,13 +92,29 @@ def documented(
     *parameters: OpenApiParameter,
     body: Any = None,
     status: int = 200,
-    refusals: tuple[int, ...] = LISTED,
+    refusals: Sequence[int] = LISTED,
+    description: str | None = None,
+    examples: Sequence[OpenApiExample] = (),
 ) -> Any:
-    """Describe an operation for the schema: its bodies, its arguments, and how it refuses."""
-    responses: dict[Any, Any] = {status: answer}
+    """Describe an operation for the schema: its bodies, its arguments, and how it refuses.
+
+    `answer` is the shape of the answer, or a mapping from status to shape. What follows from what is said is added:
+    429 everywhere, 413 and 415 with a body, 412 with If-Match, 422 with an Idempotency-Key.
+    """
+    names = {parameter.name for parameter in parameters}
+    codes = {*refusals, 429}
+    codes |= {413, 415} if body is not None else set()
+    codes |= {412} if IF_MATCH.name in names else set()
+    codes |= {422} if IDEMPOTENCY_KEY.name in names else set()
+    responses: dict[Any, Any] = dict(answer) if isinstance(answer, Mapping) else {status: answer}
     responses |= {
-        (code, PROBLEM_TYPE): OpenApiResponse(Refused, description=REFUSALS[code]) for code in refusals
+        (code, PROBLEM_TYPE): OpenApiResponse(Refused, description=REFUSALS[code]) for code in sorted(codes)
     }
     return extend_schema(
-        operation_id=operation_id, request=body, parameters=list(parameters), responses=responses
+        operation_id=operation_id,
+        request=body,
+        parameters=list(parameters),
+        responses=responses,
+        description=description,
+        examples=list(examples),
     )

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
-from history.models import ChangeSet
 from tests.people import administrator
 
 pytestmark = pytest.mark.django_db

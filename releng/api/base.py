@@ -48,7 +48,7 @@ class ApiView(APIView):
     needed: ClassVar[dict[str, str]] = {}
     open_reads: ClassVar[bool] = False
     arguments: ClassVar[frozenset[str]] = frozenset()
-    refusals: ClassVar[Refusals] = ()
+    refusals: ClassVar[Refusals] = {}
     field_names: ClassVar[Mapping[str, str]] = {}
 
     # --- What happens before the method -------------------------------------------------------------------
@@ -207,4 +207,4 @@ class ApiView(APIView):
 class ContractView(ApiView):
     """An endpoint of the contract (protocol.md section 12), which answers 400 where ours say 409."""
 
-    refusals: ClassVar[Refusals] = ((WrongStateError, Refusal(400, "Bad Request")),)
+    refusals: ClassVar[Refusals] = {WrongStateError: Refusal(400, "Bad Request")}

@@ -35,39 +35,40 @@ class Refusal:
     detail: str | None = None
 
 
-Refusals = tuple[tuple[type[Exception], Refusal], ...]
+Refusals = Mapping[type[Exception], Refusal]
 
-# The first class that fits decides.
-REFUSALS: Refusals = (
-    (OutdatedDataError, Refusal(400, "Bad Request", "OutdatedDataError")),
-    (ChangeScheduledError, Refusal(400, "Bad Request", "ChangeScheduledError")),
-    (SignoffRequiredError, Refusal(400, "Bad Request", "Signoff Required")),
-    (SignoffsMissingError, Refusal(400, "Bad Request", "Signoff Required")),
-    (ReleaseReadOnlyError, Refusal(403, "Read only")),
-    (PermissionStateError, Refusal(400, "Bad Request")),
-    (WrongStateError, Refusal(409, "Conflict")),
-    (HistoryError, Refusal(400, "Bad Request")),
-    (ValidationError, Refusal(400, "Bad Request")),
-    (ProtectedError, Refusal(400, "Bad Request", "Something still refers to it.")),
-    (PermissionDenied, Refusal(403, "Forbidden", "Permission Denied")),
-    (Http404, Refusal(404, "Not Found")),
-    (ObjectDoesNotExist, Refusal(404, "Not Found", "Not Found")),
+# The nearest class of an exception decides.
+REFUSALS: Refusals = {
+    OutdatedDataError: Refusal(400, "Bad Request", "OutdatedDataError"),
+    ChangeScheduledError: Refusal(400, "Bad Request", "ChangeScheduledError"),
+    SignoffRequiredError: Refusal(400, "Bad Request", "Signoff Required"),
+    SignoffsMissingError: Refusal(400, "Bad Request", "Signoff Required"),
+    ReleaseReadOnlyError: Refusal(403, "Read only"),
+    PermissionStateError: Refusal(400, "Bad Request"),
+    WrongStateError: Refusal(409, "Conflict"),
+    HistoryError: Refusal(400, "Bad Request"),
+    ValidationError: Refusal(400, "Bad Request"),
+    ProtectedError: Refusal(400, "Bad Request", "Something still refers to it."),
+    PermissionDenied: Refusal(403, "Forbidden", "Permission Denied"),
+    Http404: Refusal(404, "Not Found"),
+    ObjectDoesNotExist: Refusal(404, "Not Found", "Not Found"),
     # A deadlock or a lock that was not to be had in time: asking again helps.
-    (OperationalError, Refusal(503, "Service Unavailable", "The database could not do this now; try again.")),
-)
+    OperationalError: Refusal(503, "Service Unavailable", "The database could not do this now; try again."),
+}
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response:
     """Answer every refusal as a problem document, and what nobody foresaw as one that tells nothing.
 
-    The view's own `refusals` go before those of the table.
+    The view's own `refusals` replace those of the table.
     """
     request: Request = context["request"]
     if isinstance(error, exceptions.APIException):
         response = _framework(error, context)
     else:
         view = context["view"]
-        response = _own(error, getattr(view, "refusals", ()), getattr(view, "field_names", {}))
+        known = {**REFUSALS, **getattr(view, "refusals", {})}
+        response = _own(error, known, getattr(view, "field_names", {}))
     request.accepted_renderer = ProblemJSONRenderer()
     request.accepted_media_type = ProblemJSONRenderer.media_type
     return response
@@ -91,8 +92,8 @@ def _framework(error: exceptions.APIException, context: dict[str, Any]) -> Respo
     return response
 
 
-def _own(error: Exception, first: Refusals, names: Mapping[str, str]) -> Response:
-    refusal = next((refusal for kind, refusal in (*first, *REFUSALS) if isinstance(error, kind)), None)
+def _own(error: Exception, known: Refusals, names: Mapping[str, str]) -> Response:
+    refusal = next((known[kind] for kind in type(error).__mro__ if kind in known), None)
     if refusal is None:
         logger.error("api.failed", exc_info=error)
         return Response(problem(500, "Internal Server Error", "Unknown error"), status=500)

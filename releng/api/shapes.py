@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    inline_serializer,
+)
 from rest_framework import serializers
 
 PROBLEM_TYPE = "application/problem+json"
@@ -59,6 +65,24 @@ class NewVersion(Shape):
     """The version that the write has made."""
 
     new_data_version = serializers.IntegerField(min_value=1)
+
+
+class Column(Shape):
+    """The values of a column, each once; they stand under the column's own name."""
+
+    count = serializers.IntegerField()
+
+
+class History(Shape):
+    """Versions, newest first."""
+
+    count = serializers.IntegerField()
+    revisions = serializers.ListField(child=serializers.DictField())
+
+
+def histories(*names: str) -> Any:
+    """Return the shape of the histories of several things, by what they are called."""
+    return inline_serializer(f"{names[0].replace(' ', '')}Histories", {name: History() for name in names})
 
 
 DRY_RUN = OpenApiParameter(

@@ -2,12 +2,17 @@
 
 from django.urls import path, re_path
 
-from releng.api import agent, scheduled_changes
+from releng.api import agent, rules, scheduled_changes
 from releng.api.routing import nothing, without_slash
 
 CHANGE = "v2/scheduled_changes/<int:change_id>"
 
 urlpatterns = [
+    path("rules", rules.RuleList.as_view()),
+    path("rules/history", rules.RuleHistory.as_view()),
+    path("rules/columns/<str:column>", rules.RuleColumn.as_view()),
+    path("rules/<int:rule_id>/revisions", rules.RuleRevisions.as_view()),
+    path("rules/<str:id_or_alias>", rules.RuleDetail.as_view()),
     path("v2/scheduled_changes", scheduled_changes.ScheduledChangeList.as_view()),
     path(CHANGE, scheduled_changes.ScheduledChangeDetail.as_view()),
     path(f"{CHANGE}/signoffs", scheduled_changes.ScheduledChangeSignoffs.as_view()),

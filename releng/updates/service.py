@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any
 
 from releases.blobs import ClientError
 from releng.updates.health import Health
@@ -83,11 +83,8 @@ class Throttled:
     loses: Prepared
 
 
-class Remembered(NamedTuple):
-    """What a target is answered, and as what it is counted (None: not at all)."""
-
-    answer: Prepared | Throttled
-    ticket: Ticket | None
+# What a target is answered, and as what it is counted (None: not at all).
+Remembered = tuple[Prepared | Throttled, Ticket | None]
 
 
 class UpdateService:
@@ -188,7 +185,7 @@ class UpdateService:
                 if len(newer) >= ANSWERS_REMEMBERED:
                     older, newer = newer, {}
                     self._remembered = (snapshot, newer, older)
-                newer[key] = Remembered(decided, ticket)
+                newer[key] = (decided, ticket)
             found = decided
         if isinstance(found, Throttled):
             return found.wins if self._dice() < found.rate else found.loses

@@ -94,7 +94,7 @@ class Counter:
     def __init__(self, limits: Limits = LIMITS, now: Callable[[], datetime] = timezone.now) -> None:
         self._limits = limits
         self._now = now
-        self._tickets: dict[Client, Ticket] = {}
+        self._tickets: dict[tuple[str, ...], Ticket] = {}
         self.clear()
 
     def clear(self) -> None:
@@ -107,6 +107,9 @@ class Counter:
         self, product: str, channel: str, version: str, build_target: str, known_products: Collection[str]
     ) -> Ticket:
         """Return the ticket of a request's client; the same one for all requests like it, as far as there is room."""
+        found = self._tickets.get((product, channel, version, build_target))  # as most requests say it
+        if found is not None and product in known_products:
+            return found
         client = client_of(product, channel, version, build_target, known_products)
         found = self._tickets.get(client)
         if found is None:

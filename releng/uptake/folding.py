@@ -45,14 +45,17 @@ def start_of(moment: datetime, level: Level) -> datetime:
 
 
 def _fold_oldest(level: Level, into: Level, before: datetime) -> bool:
-    """Fold the oldest hour (or day) that was over before a moment; return whether there was one."""
+    """Fold one product's oldest hour (or day) that was over before a moment; return whether there was one.
+
+    One at a time: SQLite lets nobody else write meanwhile.
+    """
     with transaction.atomic():
         old = UptakeCount.objects.filter(level=level, start__lt=start_of(before, into))
-        oldest = old.order_by("start").values_list("start", flat=True).first()
+        oldest = old.order_by("start").values_list("start", "product").first()
         if oldest is None:
             return False
-        start = start_of(oldest, into)
-        sums = _taken(old.filter(start__lt=start + _LENGTHS[into]))
+        start, product = start_of(oldest[0], into), oldest[1]
+        sums = _taken(old.filter(product=product, start__lt=start + _LENGTHS[into]))
         add(into, {(start, client): requests for client, requests in commonest(sums, LIMITS).items()})
     return bool(sums)
 

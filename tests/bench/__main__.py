@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.bench import history, updates
+from tests.bench import history, updates, uptake
 
 DEFAULT_DATA = Path(__file__).resolve().parents[3] / "shared" / "conformance"
 
@@ -13,4 +13,6 @@ if __name__ == "__main__":
     folder = Path("build/bench")
     folder.mkdir(parents=True, exist_ok=True)
     history.run()
-    updates.run(Path(os.environ.get("BENCH_DATA", DEFAULT_DATA)), folder)
+    data = Path(os.environ.get("BENCH_DATA", DEFAULT_DATA))
+    updates.run(data, folder)
+    uptake.run(data, folder)

@@ -46,14 +46,14 @@ class Load:
     wrong: int = 0
 
 
-def wrk(port: int, targets: Path, script: Path) -> tuple[float, float, int]:
-    """Load one server for SECONDS; return requests a second, p99 in milliseconds, and how many were no 2xx."""
+def wrk(port: int, targets: Path, script: Path, seconds: int = SECONDS) -> tuple[float, float, int]:
+    """Load one server; return requests a second, p99 in milliseconds, and how many were no 2xx."""
     done = subprocess.run(
         [
             "wrk",
             "-t1",
             f"-c{CONNECTIONS}",
-            f"-d{SECONDS}s",
+            f"-d{seconds}s",
             "--latency",
             "-s",
             str(script),

@@ -196,3 +196,10 @@ def test_clear__after_a_fork__what_the_parent_counted_is_forgotten():
 
 def test_limits__as_shipped__bound_what_a_worker_keeps():
     assert LIMITS.keys < 1_000
+
+
+def test_ticket__product_that_is_not_known_any_more__is_nobodys():
+    counter = Counter(now=Clock())
+    assert counter.ticket("Firefox", "release", "1.0", "Linux", KNOWN).client.product == "Firefox"
+    assert counter.ticket("Firefox", "release", "1.0", "Linux", {"Acme"}).client == NOBODY
+    assert counter.ticket("Firefox", "release", "1.0", "Linux", KNOWN).client.product == "Firefox"

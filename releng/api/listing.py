@@ -74,7 +74,9 @@ class ListView(ApiView):
         return found
 
 
-def list_parameters(filters: Filters | None = None, *orderings: str) -> list[OpenApiParameter]:
+def list_parameters(
+    filters: Filters | None = None, *orderings: str, paged: bool = True
+) -> list[OpenApiParameter]:
     """Return how the schema describes the arguments of a list."""
     found = [
         OpenApiParameter(name, _schema(declared), description=str(declared.extra.get("help_text", "")))
@@ -83,7 +85,7 @@ def list_parameters(filters: Filters | None = None, *orderings: str) -> list[Ope
     if orderings:
         text = f"Names out of {', '.join(orderings)}, separated by commas; with - before it downwards."
         found.append(OpenApiParameter("ordering", str, description=text))
-    return [*found, PAGE, LIMIT]
+    return [*found, PAGE, LIMIT] if paged else found
 
 
 def _schema(declared: django_filters.Filter) -> dict[str, Any]:

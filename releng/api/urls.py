@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from releng.api import agent, rules, scheduled_changes
+from releng.api import agent, pins, rules, scheduled_changes, shutoffs
 from releng.api.routing import nothing, without_slash
 
 CHANGE = "v2/scheduled_changes/<int:change_id>"
@@ -13,6 +13,10 @@ urlpatterns = [
     path("rules/columns/<str:column>", rules.RuleColumn.as_view()),
     path("rules/<int:rule_id>/revisions", rules.RuleRevisions.as_view()),
     path("rules/<str:id_or_alias>", rules.RuleDetail.as_view()),
+    path("emergency_shutoff", shutoffs.ShutoffList.as_view()),
+    path("emergency_shutoff/<str:product>/<str:channel>", shutoffs.ShutoffDetail.as_view()),
+    path("v2/pins", pins.PinList.as_view()),
+    path("v2/pins/<str:product>/<str:channel>/<str:version>", pins.PinDetail.as_view()),
     path("v2/scheduled_changes", scheduled_changes.ScheduledChangeList.as_view()),
     path(CHANGE, scheduled_changes.ScheduledChangeDetail.as_view()),
     path(f"{CHANGE}/signoffs", scheduled_changes.ScheduledChangeSignoffs.as_view()),

@@ -36,12 +36,21 @@ TABLES: dict[str, tuple[type[VersionedModel], ...]] = {
     "emergency_shutoffs": (EmergencyShutoff,),
     "pinnable_releases": (PinnableRelease,),
 }
-# Part of the format; people and their rights have no tables yet.
-UNSUPPORTED_KEYS = ("permissions", "roles", "required_signoffs")
+# Sections of other rooms, in the order of loading, and how each is loaded; rooms add theirs by `add_sections`.
+SectionLoader = Callable[..., int]
+_FURTHER: dict[str, SectionLoader] = {}
 
 EXISTS = "there is one already; give each only once, or use --replace to start anew."
 
 Progress = Callable[[Iterable[Any], str, int], Iterable[Any]]
+
+
+def add_sections(keys: Iterable[str], loader: SectionLoader) -> None:
+    """Let a file have further keys: `loader(key, rows, replace=...)` returns how many rows it has stored.
+
+    It raises ValueError, whose message names the row, for the first that cannot be.
+    """
+    _FURTHER.update(dict.fromkeys(keys, loader))
 
 
 class DataFileError(Exception):
@@ -98,6 +107,12 @@ class _Loader:
         _reset_sequence(Rule)
         for key, model in (("emergency_shutoffs", EmergencyShutoff), ("pinnable_releases", PinnableRelease)):
             self._insert(key, self._plain(key, model, data.get(key, [])))
+        for key, loader in _FURTHER.items():
+            if key in data:
+                try:
+                    self._result.counts[key] = loader(key, data[key], replace=replace)
+                except ValueError as error:
+                    raise DataFileError(str(error)) from error
         return self._result
 
     def _insert(self, key: str, rows: list[Any]) -> None:
@@ -289,17 +304,11 @@ def _check_keys(data: Any) -> None:
     if not isinstance(data, dict):
         raise DataFileError("The file must hold one JSON object.")
     for key, value in data.items():
-        if key in UNSUPPORTED_KEYS:
-            if value:
-                raise DataFileError(
-                    f"{key}: this version keeps no permissions, roles or required signoffs yet; "
-                    "leave the key out and give people their rights in the admin."
-                )
-        elif key not in TABLES:
-            raise DataFileError(f"{key}: unknown key; known are {', '.join((*TABLES, *UNSUPPORTED_KEYS))}.")
-        elif key == "allowlisted_domains" and not isinstance(value, dict):
+        if key not in TABLES and key not in _FURTHER:
+            raise DataFileError(f"{key}: unknown key; known are {', '.join((*TABLES, *_FURTHER))}.")
+        if key == "allowlisted_domains" and not isinstance(value, dict):
             raise DataFileError(f"{key}: must be an object.")
-        elif key != "allowlisted_domains" and not isinstance(value, list):
+        if key != "allowlisted_domains" and not isinstance(value, list):
             raise DataFileError(f"{key}: must be a list.")
 
 

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.core import checks
 
 
 class PermissionsConfig(AppConfig):
@@ -6,3 +7,8 @@ class PermissionsConfig(AppConfig):
 
     name = "releng.permissions"
     label = "permissions"
+
+    def ready(self) -> None:
+        from releng.permissions.checks import check_superusers
+
+        checks.register(check_superusers, checks.Tags.security, deploy=True)

@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 
 from history.models import ChangeSet
 from releases.actions import store, submit_locale
 from releases.models import AllowedDomain, Release, ReleasePart, SpecialForceHost, allowlisted_domains
 from releases.storage import DataVersions
+from releng.permissions.models import Permission, PermissionRequiredSignoff, ProductRequiredSignoff
 from rules.actions import create_rule
 from rules.datafile import TABLES
 from rules.models import EmergencyShutoff, PinnableRelease, Rule
@@ -236,9 +238,17 @@ def change(path, value):
         ("rulez", [], "rulez: unknown key; known are allowlisted_domains"),
         ("rules", {}, "rules: must be a list"),
         ("allowlisted_domains", [], "allowlisted_domains: must be an object"),
-        ("permissions", [{"username": "a"}], "permissions: this version keeps no permissions"),
-        ("roles", [{"username": "a"}], "roles: this version keeps no permissions"),
-        ("required_signoffs", [{"role": "a"}], "required_signoffs: this version keeps no"),
+        ("permissions", [{"username": "a"}], "permissions[0]: permission: is missing"),
+        ("permissions", [{"username": "a", "permission": "moon"}], "not a valid choice"),
+        ("permissions", [{"username": "a", "permission": "rule", "options": {"x": []}}], "options: must be"),
+        ("permissions", [{"username": "a", "permission": "rule", "options": {"actions": ["fly"]}}], "out of"),
+        ("roles", [{"username": "a", "role": "qa"}], "has no permission yet"),
+        ("roles", [{"username": "a", "role": "qa", "x": 1}], "unknown field"),
+        (
+            "required_signoffs",
+            [{"product": "A", "role": "qa", "signoffs_required": 1}],
+            "only 0 active people",
+        ),
         ("rules/1", "x", "rules[1]: 'x': must be an object"),
         ("rules/1/chanel", "x", "rules[1].chanel: 'x': rules have no such field"),
         ("rules/0/backgroundRate", 150, "rules[0] (rule 70).backgroundRate: 150: "),
@@ -331,9 +341,30 @@ def test_load__missing_field__is_named(load):
             load(data)
 
 
-@pytest.mark.parametrize("key", ["permissions", "roles", "required_signoffs"])
-def test_load__keys_without_tables_and_without_rows__are_harmless(load, key):
-    load({key: []})
+def test_load__people__get_accounts_permissions_roles_and_requirements(load):
+    data = {
+        "permissions": [
+            {"username": "bob@example.com", "permission": "rule", "options": {"products": ["Acme"]}},
+            {"username": "bot", "permission": "release", "options": '{"actions": ["modify"]}'},
+        ],
+        "roles": [{"username": "bob@example.com", "role": "qa"}],
+        "required_signoffs": [
+            {"product": "Acme", "channel": "release", "role": "qa", "signoffs_required": 1},
+            {"product": "Acme", "role": "qa", "signoffs_required": 1},
+        ],
+    }
+    for options in ((), ("--replace",)):
+        load(data, *options)
+        rows = Permission.objects.values_list("user__username", "permission", "products", "actions")
+        assert sorted(rows) == [
+            ("bob@example.com", "rule", ["Acme"], None),
+            ("bot", "release", None, ["modify"]),
+        ]
+        assert ProductRequiredSignoff.objects.get().channel == "release"
+        assert PermissionRequiredSignoff.objects.get().role == "qa"
+        assert not get_user_model().objects.get(username="bot").has_usable_password()
+    with pytest.raises(CommandError, match="already"):
+        load({"roles": data["roles"]})
 
 
 def test_load__no_json_or_no_file__is_told(load, tmp_path):

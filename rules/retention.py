@@ -8,7 +8,6 @@ from django.db.models import Max
 
 from history.retention import Candidate, Criteria, name_matches, register
 from releases.models import Release, ReleasePart
-from rules.models import PinnableRelease, Rule
 
 
 @register
@@ -27,10 +26,8 @@ def prunable_releases(criteria: Criteria) -> Iterator[Candidate]:
 
 
 def _needed_names() -> set[str]:
-    """Return the names that rules and pins refer to, and those that these releases themselves need."""
-    names = {str(name) for name in PinnableRelease.objects.values_list("mapping_id", flat=True)}
-    for found in Rule.objects.values_list("mapping_id", "fallback_mapping_id", "whitelist_id"):
-        names |= {str(name) for name in found if name is not None}
+    """Return the names that rules, pins and scheduled changes refer to, and those that these releases need."""
+    names = set(Release.objects.pointed_at().values_list("name", flat=True))
     waiting = set(names)
     while waiting:
         blobs = [release.typed_blob() for release in Release.objects.filter(name__in=waiting)]

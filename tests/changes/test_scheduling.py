@@ -13,6 +13,7 @@ from django.utils import timezone
 from history.changesets import change_set
 from history.exceptions import OutdatedDataError
 from history.models import ChangeSet
+from history.retention import Criteria, prune
 from releases.actions import delete_release, submit_locale
 from releases.exceptions import ReleaseInUseError
 from releases.models import Release
@@ -484,9 +485,14 @@ def test_release__scheduled__may_not_be_deleted_meanwhile(rule, bob) -> None:
     scheduled = schedule(bob, rule, {"mapping": wanted.name})
     with pytest.raises(ReleaseInUseError, match="scheduled change"), change_set(actor_name="operator"):
         delete_release(wanted.name)
+    tomorrow = Criteria(timezone.now() + timedelta(days=1), None, wanted.name)
+    with change_set(actor_name="operator"):
+        assert not prune(tomorrow, dry_run=True).objects
     with act(bob):
         actions.cancel(scheduled.pk, bob)
     assert not Release.objects.get(name=wanted.name).pointers()
+    with change_set(actor_name="operator"):
+        assert prune(tomorrow, dry_run=True).objects == [f"release {wanted.name}"]
 
 
 def test_release_document__locale_submitted_meanwhile__is_merged(bob, agent) -> None:

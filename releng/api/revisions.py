@@ -49,11 +49,13 @@ def revision(row: Any, wire: Wire) -> dict[str, Any]:
     }
 
 
-def revisions(view: ListView, rows: QuerySet[Any], wire: Wire) -> tuple[int, list[dict[str, Any]]]:
+def revisions(
+    view: ListView, rows: QuerySet[Any], wire: Wire, *, default: int = DEFAULT_REVISIONS
+) -> tuple[int, list[dict[str, Any]]]:
     """Return how many versions there are and a page of them, newest first; deletions are none."""
     found, count = view.page(
         rows.exclude(history_type="-").select_related("change_set").order_by("-history_id"),
-        default=DEFAULT_REVISIONS,
+        default=default,
     )
     return count, [revision(row, wire) for row in found]
 

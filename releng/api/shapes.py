@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
+from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
@@ -35,6 +36,24 @@ ONE = (400, 401, 403, 404, 409)
 
 class Shape(serializers.Serializer[Any]):
     """Base of the shapes."""
+
+
+class MapOf(Shape):
+    """Base of objects whose keys are names: a subclass names what stands below them."""
+
+    child: ClassVar[type[Shape]]
+
+
+class MapOfExtension(OpenApiSerializerExtension):
+    """How the schema tells it."""
+
+    target_class = MapOf
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        """Return the schema of an object with any keys."""
+        component = auto_schema.resolve_serializer(self.target.child, direction)
+        return {"type": "object", "additionalProperties": component.ref}
 
 
 class Refused(Shape):

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from releng.api import agent, pins, rules, scheduled_changes, shutoffs
+from releng.api import agent, pins, rules, scheduled_changes, shutoffs, signoffs, users
 from releng.api.routing import nothing, without_slash
 
 CHANGE = "v2/scheduled_changes/<int:change_id>"
@@ -15,6 +15,19 @@ urlpatterns = [
     path("rules/<str:id_or_alias>", rules.RuleDetail.as_view()),
     path("emergency_shutoff", shutoffs.ShutoffList.as_view()),
     path("emergency_shutoff/<str:product>/<str:channel>", shutoffs.ShutoffDetail.as_view()),
+    path("users", users.UserList.as_view()),
+    path("users/<str:username>", users.UserDetail.as_view()),
+    path("users/<str:username>/permissions", users.UserPermissions.as_view()),
+    path("users/<str:username>/permissions/<str:permission>", users.UserPermission.as_view()),
+    path("users/<str:username>/roles", users.UserRoles.as_view()),
+    path("users/<str:username>/roles/<str:role>", users.UserRole.as_view()),
+    path("permissions/history", users.PermissionHistory.as_view()),
+    path("required_signoffs/product", signoffs.ProductRequirementList.as_view()),
+    path("required_signoffs/product/revisions", signoffs.ProductRequirementVersions.as_view()),
+    path("required_signoffs/product/history", signoffs.ProductRequirementPast.as_view()),
+    path("required_signoffs/permissions", signoffs.PermissionRequirementList.as_view()),
+    path("required_signoffs/permissions/revisions", signoffs.PermissionRequirementVersions.as_view()),
+    path("required_signoffs/permissions/history", signoffs.PermissionRequirementPast.as_view()),
     path("v2/pins", pins.PinList.as_view()),
     path("v2/pins/<str:product>/<str:channel>/<str:version>", pins.PinDetail.as_view()),
     path("v2/scheduled_changes", scheduled_changes.ScheduledChangeList.as_view()),

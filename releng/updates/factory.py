@@ -13,7 +13,7 @@ from releng.uptake.counting import Counter
 from releng.uptake.recording import Recorder
 
 
-def update_service(behind: Application, problems: Callable[[], list[str]] = list) -> UpdateService:
+def update_service(behind: Application, problems: Callable[[], list[str]] | None = None) -> UpdateService:
     """Return the service in front of `behind`, with its first snapshot loaded if the database answers.
 
     `problems` makes the health page red for more than a stale snapshot.

@@ -30,7 +30,7 @@ class Page:
 class Health:
     """The fixed pages, by path. `problems` tells what else is wrong, where the process has more to do."""
 
-    def __init__(self, keeper: SnapshotKeeper, problems: Callable[[], list[str]] = list) -> None:
+    def __init__(self, keeper: SnapshotKeeper, problems: Callable[[], list[str]] | None = None) -> None:
         self._keeper = keeper
         self._problems = problems
         self._pages: dict[str, Callable[[], Page]] = {
@@ -62,6 +62,8 @@ class Health:
         return Page(Answer(200, TEXT_TYPE, body), [("Cache-Control", "public, max-age=60")])
 
     def _further_problems(self) -> list[str]:
+        if self._problems is None:
+            return []
         close_old_connections()  # no request of Django's does it here
         try:
             return self._problems()

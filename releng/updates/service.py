@@ -106,7 +106,7 @@ class UpdateService:
         signing_must_succeed: bool = True,
         max_age_seconds: int = 90,
         recorder: Recorder | None = None,
-        problems: Callable[[], list[str]] = list,
+        problems: Callable[[], list[str]] | None = None,
     ) -> None:
         self.keeper = keeper
         self.behind = behind

@@ -1,6 +1,5 @@
-"""The pages of auditors over 100,000 history rows: few queries, and well below a second each."""
+"""The pages of auditors over 100,000 history rows: few queries each, however much there is."""
 
-import time
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +19,6 @@ LOADED = 5_000
 ROWS = SHELVES * VERSIONS + LOADED
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MOST_QUERIES = 12
-MOST_SECONDS = 0.8  # a loaded machine; alone each page takes a fraction of it
 
 
 def set_row(sequence):
@@ -107,9 +105,7 @@ FEED_QUERIES = [
 ]
 
 
-def test_every_page__hundred_thousand_rows__few_queries_and_fast(
-    auditor, long_history, django_assert_max_num_queries
-):
+def test_every_page__hundred_thousand_rows__few_queries(auditor, long_history, django_assert_max_num_queries):
     assert Shelf.history.count() + Book.history.count() == ROWS == 100_000
     feed, moment = reverse("history:feed"), reverse("history:moment")
     one = reverse("history:object", args=["sample.shelf", 17])
@@ -129,13 +125,7 @@ def test_every_page__hundred_thousand_rows__few_queries_and_fast(
         (moment, {"at": "2026-02-10T00:00"}),
     ]
     auditor.get(feed)  # templates are read once
-    slow = []
     for address, query in pages:
-        started = time.perf_counter()
         with django_assert_max_num_queries(MOST_QUERIES):
             answer = auditor.get(address, query)
-        taken = time.perf_counter() - started
         assert answer.status_code == 200, (address, query)
-        if taken > MOST_SECONDS:
-            slow.append((round(taken, 2), address, query))
-    assert not slow

@@ -254,6 +254,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Update server",
     "DESCRIPTION": "Rules, releases and what belongs to them.",
     "VERSION": "1",
+    "ENUM_NAME_OVERRIDES": {"ChangeType": ["insert", "update", "delete"], "Deletion": ["delete"]},
     "SCHEMA_PATH_PREFIX": r"/api(?:/v[12])?/",
     "SERVE_INCLUDE_SCHEMA": False,
 }

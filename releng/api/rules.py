@@ -22,7 +22,6 @@ from releng.api.idempotency import idempotent
 from releng.api.listing import ListView, list_parameters
 from releng.api.revisions import (
     Change,
-    HistoryFilters,
     Revised,
     distinct,
     moment,
@@ -34,7 +33,6 @@ from releng.api.shapes import (
     DRY_RUN,
     IDEMPOTENCY_KEY,
     IF_MATCH,
-    LISTED,
     READ,
     REASON,
     VERSION_HEADERS,
@@ -145,13 +143,6 @@ def _filters() -> dict[str, Any]:
 
 
 RuleFilters = type("RuleFilters", (django_filters.FilterSet,), _filters())
-
-
-class RuleHistoryFilters(HistoryFilters):
-    """What the history of rules can be asked for."""
-
-    product = django_filters.CharFilter()
-    channel = django_filters.CharFilter()
 
 
 # --- Endpoints ----------------------------------------------------------------------------------------------
@@ -340,21 +331,3 @@ class RuleColumn(RuleView):
         if column not in WIRE_NAMES:
             raise Http404(f"column {column} not found")
         return distinct(Rule.objects.all(), column, WIRE_NAMES[column])
-
-
-class RuleHistory(ListView, RuleView):
-    """The versions of all rules, and of what was scheduled for them."""
-
-    needed = {"GET": VIEW}
-    filters = RuleHistoryFilters
-
-    @documented(
-        "rules_history",
-        shapes.histories("Rules", "Rules scheduled change"),
-        *list_parameters(RuleHistoryFilters),
-        refusals=LISTED,
-    )
-    def get(self, request: Request) -> Response:
-        """Newest first; pages count in each of the two by themselves."""
-        count, found = revisions(self, self.chosen(Rule.history.all()), rule_to_wire)
-        return Response({"Rules": {"count": count, "revisions": found}})

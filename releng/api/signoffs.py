@@ -18,7 +18,7 @@ from releng.api.conditional import versioned
 from releng.api.idempotency import idempotent
 from releng.api.listing import ListView, list_parameters
 from releng.api.parsing import number, text
-from releng.api.revisions import HistoryFilters, Revised, revisions
+from releng.api.revisions import Revised, revisions
 from releng.api.shapes import (
     DRY_RUN,
     IDEMPOTENCY_KEY,
@@ -28,7 +28,6 @@ from releng.api.shapes import (
     NewVersion,
     Shape,
     documented,
-    histories,
 )
 from releng.changes.exceptions import SignoffRequiredError
 from releng.changes.policy import required_signoffs
@@ -127,23 +126,14 @@ class ProductKey(PermissionKey):
     channel = django_filters.CharFilter()
 
 
-class PermissionRequirementHistory(HistoryFilters, PermissionKey):
-    """What the history can be asked for."""
-
-
-class ProductRequirementHistory(HistoryFilters, ProductKey):
-    """What the history can be asked for."""
-
-
 # --- Endpoints ----------------------------------------------------------------------------------------------
 
 
 class RequirementView(ListView, ContractView):
-    """Base: `keys` name a row; `title` is what its history is called."""
+    """Base: `keys` name a row."""
 
     model: ClassVar[Any]
     keys: ClassVar[tuple[str, ...]]
-    title: ClassVar[str]
     open_reads = True
 
     def wire(self, row: Any) -> dict[str, Any]:
@@ -193,15 +183,6 @@ class RequirementRevisions(RequirementView):
         return Response({"count": count, "required_signoffs": found})
 
 
-class RequirementHistory(RequirementView):
-    """The versions of all requirements, and of what was scheduled for them."""
-
-    def get(self, request: Request) -> Response:
-        """Newest first; pages count in each of the two by themselves."""
-        count, found = revisions(self, self.chosen(self.model.history.all()), self.wire, default=PAGE_ROWS)
-        return Response({self.title: {"count": count, "revisions": found}})
-
-
 def _to_be_scheduled(change: Change, row: Any) -> SignoffRequiredError:
     after = None if change == "delete" else row
     return SignoffRequiredError(f"{row._meta.verbose_name} {row}", required_signoffs(change, row, after))
@@ -232,17 +213,11 @@ def _revisions_schema(name: str, shape: Any, filters: Any) -> Any:
     )
 
 
-def _history_schema(name: str, title: str, filters: Any) -> Any:
-    shape = histories(title, f"{title} scheduled change")
-    return extend_schema_view(get=documented(f"{name}_history", shape, *list_parameters(filters)))
-
-
 class OfProduct:
     """Requirements of a product's channel."""
 
     model: ClassVar[Any] = ProductRequiredSignoff
     keys: ClassVar[tuple[str, ...]] = ("product", "channel", "role")
-    title: ClassVar[str] = "Product Required Signoffs"
     needed: ClassVar[dict[str, str]] = {
         "GET": "permissions.view_productrequiredsignoff",
         "POST": "permissions.add_productrequiredsignoff",
@@ -255,7 +230,6 @@ class OfPermissions:
 
     model: ClassVar[Any] = PermissionRequiredSignoff
     keys: ClassVar[tuple[str, ...]] = ("product", "role")
-    title: ClassVar[str] = "Permissions Required Signoffs"
     needed: ClassVar[dict[str, str]] = {
         "GET": "permissions.view_permissionrequiredsignoff",
         "POST": "permissions.add_permissionrequiredsignoff",
@@ -278,13 +252,6 @@ class ProductRequirementVersions(OfProduct, RequirementRevisions):
     filters = ProductKey
 
 
-@_history_schema("product_signoffs", OfProduct.title, ProductRequirementHistory)
-class ProductRequirementPast(OfProduct, RequirementHistory):
-    """The versions of all of them."""
-
-    filters = ProductRequirementHistory
-
-
 @_list_schema("permission_signoffs", NewPermissionRequirement, PermissionRequirements, PermissionKey)
 class PermissionRequirementList(OfPermissions, RequirementList):
     """How many must agree to changes of permissions."""
@@ -298,10 +265,3 @@ class PermissionRequirementVersions(OfPermissions, RequirementRevisions):
     """The versions of one such requirement."""
 
     filters = PermissionKey
-
-
-@_history_schema("permission_signoffs", OfPermissions.title, PermissionRequirementHistory)
-class PermissionRequirementPast(OfPermissions, RequirementHistory):
-    """The versions of all of them."""
-
-    filters = PermissionRequirementHistory

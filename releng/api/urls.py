@@ -2,14 +2,15 @@
 
 from django.urls import path, re_path
 
-from releng.api import agent, pins, rules, scheduled_changes, shutoffs, signoffs, users
+from releng.api import agent, histories, pins, rules, scheduled_changes, shutoffs, signoffs, users
+from releng.api.contract_urls import contract_urls
 from releng.api.routing import nothing, without_slash
 
 CHANGE = "v2/scheduled_changes/<int:change_id>"
 
 urlpatterns = [
     path("rules", rules.RuleList.as_view()),
-    path("rules/history", rules.RuleHistory.as_view()),
+    path("rules/history", histories.RuleHistory.as_view()),
     path("rules/columns/<str:column>", rules.RuleColumn.as_view()),
     path("rules/<int:rule_id>/revisions", rules.RuleRevisions.as_view()),
     path("rules/<str:id_or_alias>", rules.RuleDetail.as_view()),
@@ -21,13 +22,14 @@ urlpatterns = [
     path("users/<str:username>/permissions/<str:permission>", users.UserPermission.as_view()),
     path("users/<str:username>/roles", users.UserRoles.as_view()),
     path("users/<str:username>/roles/<str:role>", users.UserRole.as_view()),
-    path("permissions/history", users.PermissionHistory.as_view()),
+    path("permissions/history", histories.PermissionHistory.as_view()),
     path("required_signoffs/product", signoffs.ProductRequirementList.as_view()),
     path("required_signoffs/product/revisions", signoffs.ProductRequirementVersions.as_view()),
-    path("required_signoffs/product/history", signoffs.ProductRequirementPast.as_view()),
+    path("required_signoffs/product/history", histories.ProductSignoffHistory.as_view()),
     path("required_signoffs/permissions", signoffs.PermissionRequirementList.as_view()),
     path("required_signoffs/permissions/revisions", signoffs.PermissionRequirementVersions.as_view()),
-    path("required_signoffs/permissions/history", signoffs.PermissionRequirementPast.as_view()),
+    path("required_signoffs/permissions/history", histories.PermissionSignoffHistory.as_view()),
+    *contract_urls(),
     path("v2/pins", pins.PinList.as_view()),
     path("v2/pins/<str:product>/<str:channel>/<str:version>", pins.PinDetail.as_view()),
     path("v2/scheduled_changes", scheduled_changes.ScheduledChangeList.as_view()),

@@ -19,7 +19,6 @@ from releng.api.base import ContractView
 from releng.api.conditional import versioned
 from releng.api.listing import ListView, list_parameters
 from releng.api.parsing import json_text
-from releng.api.revisions import HistoryFilters, revisions
 from releng.api.shapes import (
     DATA_VERSION,
     DRY_RUN,
@@ -31,7 +30,6 @@ from releng.api.shapes import (
     NewVersion,
     Shape,
     documented,
-    histories,
 )
 from releng.permissions import actions
 from releng.permissions.models import OPTIONS, Permission, Role
@@ -146,13 +144,6 @@ class UserFilters(django_filters.FilterSet):
     is_active = django_filters.BooleanFilter()
 
 
-class PermissionHistoryFilters(HistoryFilters):
-    """What the history of permissions can be asked for."""
-
-    username = django_filters.CharFilter("user__username")
-    permission = django_filters.CharFilter()
-
-
 # --- On the wire --------------------------------------------------------------------------------------------
 
 
@@ -176,11 +167,6 @@ def options_from_wire(sent: Any) -> dict[str, Any]:
 def permission_to_wire(row: Permission) -> dict[str, Any]:
     """Return a permission as it stands below its name."""
     return {"options": options_to_wire(row), "data_version": row.data_version}
-
-
-def permission_revision(row: Any) -> dict[str, Any]:
-    """Return a version of a permission."""
-    return {"username": row.user.get_username(), "permission": row.permission, **permission_to_wire(row)}
 
 
 def role_to_wire(row: Role) -> dict[str, Any]:
@@ -398,21 +384,3 @@ class UserRole(UserView):
             raise Http404(f"role {role} of {username} not found")
         actions.revoke_role(row.pk, based_on=self.based_on(self.argument("data_version")))
         return Response()
-
-
-class PermissionHistory(ListView, ContractView):
-    """The versions of all permissions, and of what was scheduled for them."""
-
-    needed = {"GET": VIEW}
-    filters = PermissionHistoryFilters
-
-    @documented(
-        "permissions_history",
-        histories("Permissions", "Permissions scheduled change"),
-        *list_parameters(PermissionHistoryFilters),
-    )
-    def get(self, request: Request) -> Response:
-        """Newest first; pages count in each of the two by themselves."""
-        rows = self.chosen(Permission.history.select_related("user"))
-        count, found = revisions(self, rows, permission_revision)
-        return Response({"Permissions": {"count": count, "revisions": found}})

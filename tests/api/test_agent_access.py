@@ -20,11 +20,6 @@ AGENTS = {
     ("post", "/api/v2/agent/enact/<int:change_id>"),
     ("get", "/api/v2/agent/status"),
     ("head", "/api/v2/agent/status"),
-    ("get", "/api/v2/scheduled_changes"),
-    ("head", "/api/v2/scheduled_changes"),
-    ("get", "/api/v2/scheduled_changes/<int:change_id>"),
-    ("head", "/api/v2/scheduled_changes/<int:change_id>"),
-    ("post", "/api/v2/scheduled_changes/<int:change_id>/enact"),
 }
 REFUSED = (401, 403, 405)
 
@@ -58,7 +53,9 @@ def asked(client: Any, method: str, address: str) -> int:
 def test_agent__every_endpoint__is_refused_but_its_own(client: Any, method: str, address: str) -> None:
     client.force_login(person("agent", "scheduled_change:enact", system=True))
     status = asked(client, method, address)
-    if (method, address) in AGENTS:
+    of_changes = address.startswith(("/api/scheduled_change", "/api/v2/scheduled_changes"))
+    may = method in ("get", "head") if not address.endswith("/enact") else method == "post"
+    if (method, address) in AGENTS or (of_changes and may):
         assert status not in REFUSED
     else:
         assert status == 403

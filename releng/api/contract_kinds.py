@@ -10,7 +10,9 @@ from rest_framework import serializers
 
 from history.context import Change
 from history.values import Json
+from releases.storage import DataVersions
 from releng.api.parsing import json_text, number, text
+from releng.api.release_versions import contract_version, version_of
 from releng.api.rules import KEYS as RULE_KEYS
 from releng.api.rules import RuleShape, found_rule
 from releng.api.users import Options, account_named, options_from_wire
@@ -212,6 +214,12 @@ class Releases(Kind):
 
     def to_wire(self, values: Mapping[str, Json], object_id: int | None) -> dict[str, Any]:
         return {name: values.get(_RELEASE_FIELD.get(name, name)) for name in self.columns}
+
+    def version_of(self, row: Any) -> int:
+        return version_of(row)
+
+    def version_in(self, base: Json) -> int | None:
+        return None if base is None else contract_version(DataVersions.from_tree(base))
 
     def from_wire(self, body: Mapping[str, Any], *, new: bool) -> Values:
         names = ("name", "product") if new else ("product",)

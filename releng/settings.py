@@ -215,6 +215,11 @@ API_ANONYMOUS_READS = env.bool("API_ANONYMOUS_READS", default=False)
 API_RATE = env.str("API_RATE", default="60000/minute")
 API_ANONYMOUS_RATE = env.str("API_ANONYMOUS_RATE", default="600/minute")
 TOKEN_RATE = env.str("TOKEN_RATE", default="60/minute")
+API_OIDC_ISSUER = env.str("API_OIDC_ISSUER", default="")
+API_OIDC_AUDIENCE = env.str("API_OIDC_AUDIENCE", default="")
+API_OIDC_JWKS_URL = env.str("API_OIDC_JWKS_URL", default="")
+API_OIDC_USERINFO_URL = env.str("API_OIDC_USERINFO_URL", default="")
+API_OIDC_MACHINES = env.json("API_OIDC_MACHINES", default={})
 IDEMPOTENCY_HOURS = env.float("IDEMPOTENCY_HOURS", default=24)
 CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://")}
 

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.core import checks
 
 
 class ApiConfig(AppConfig):
@@ -6,3 +7,8 @@ class ApiConfig(AppConfig):
 
     name = "releng.api"
     label = "api"
+
+    def ready(self) -> None:
+        from releng.api.checks import check_api
+
+        checks.register(check_api)

@@ -9,15 +9,22 @@ from oauth2_provider.contrib.rest_framework import OAuth2Authentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from releng.api import oidc
+
 
 class ClientAuthentication(OAuth2Authentication):
-    """A bearer token of a registered client stands for the system account that the client is tied to."""
+    """A bearer token of a registered client stands for the system account that the client is tied to.
+
+    Where an external issuer is configured, its tokens are taken, too (releng.api.oidc).
+    """
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
         """Return the account and the token, None when no bearer token is sent; refuse a bad one."""
-        scheme, _, _ = request.headers.get("Authorization", "").partition(" ")
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
+        if oidc.is_configured() and oidc.looks_like_one(token):
+            return oidc.account_of(token.strip()), token
         # Django's own request: asking DRF's for its form would read and parse the body before anybody is known.
         found = super().authenticate(request._request)  # noqa: SLF001
         user = found[1].application.user if found is not None and found[1].application is not None else None

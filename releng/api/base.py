@@ -83,7 +83,7 @@ class ApiView(APIView):
         """Find out who asks; bad credentials count against the address, too."""
         try:
             super().perform_authentication(request)
-        except APIException:
+        except (APIException, PermissionDenied):
             request.user = None
             self.check_throttles(request)
             raise

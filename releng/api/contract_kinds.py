@@ -108,7 +108,7 @@ class Permissions(Kind):
     }
 
     def to_wire(self, values: Mapping[str, Json], object_id: int | None) -> dict[str, Any]:
-        user = get_user_model().objects.filter(pk=values.get("user")).first()
+        user = get_user_model().objects.filter(pk=values.get("user") or 0).first()
         options = {name: values[name] for name in ("products", "actions") if values.get(name)}
         return {
             "username": user.get_username() if user is not None else None,

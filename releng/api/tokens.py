@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt
 from oauth2_provider.views import TokenView
 
 from releases.validation import shown
+from releng.api.throttling import address_of, wait_for
 
 LARGEST_BODY_BYTES = 10_000
 
@@ -22,7 +24,10 @@ class TokenEndpoint(TokenView):
     http_method_names = ["post", "options"]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Turn a JSON body into a form before anything looks at it."""
+        """Count the request, and turn a JSON body into a form before anything looks at it."""
+        wait = wait_for(f"token:{address_of(request)}", settings.TOKEN_RATE)
+        if wait is not None:
+            return _too_many(wait)
         if request.content_type == "application/json" and request.method == "POST":
             refused = _as_form(request)
             if refused is not None:
@@ -48,6 +53,11 @@ def _as_form(request: HttpRequest) -> HttpResponse | None:
     request.POST = form  # type: ignore[assignment]
     request._files = {}  # type: ignore[attr-defined]  # noqa: SLF001
     return None
+
+
+def _too_many(seconds: float) -> HttpResponse:
+    body = {"error": "slow_down", "error_description": f"Too many requests; wait {seconds:.0f} seconds."}
+    return JsonResponse(body, status=429, headers={"Retry-After": f"{seconds:.0f}"})
 
 
 def _invalid(description: str) -> HttpResponse:

@@ -25,7 +25,7 @@ CHANGES = 1_000
 INTERVAL_SECONDS = 30.0
 DUE_IN_SECONDS = 75  # time enough to schedule them all
 KILLS = 100
-TO_SURVIVE = 600
+TO_SURVIVE = 800
 
 PREPARE = """
 import sys
@@ -118,11 +118,18 @@ def _passes(place: Stage, number: int) -> int:
     return sum("agent.pass" in line and "'enacted'" in line for line in log.splitlines())
 
 
+def _said(place: Stage, number: int) -> int:
+    """Return how often an agent has told what became of a change, in all its lives."""
+    log = place.folder / f"agent-{number}.log"
+    return log.read_text().count("agent.") if log.exists() else 0
+
+
 def test_kill_of_agents_and_servers__at_random_points__none_lost_half_or_twice(postgres: Stage) -> None:
     rng = random.Random(7)
     postgres.shell(PREPARE.format(count=TO_SURVIVE, ahead=0, poisoned=False))
     server = postgres.start_server(workers=2)
     agents = [postgres.start_agent(f"agent-{number}", 0.2) for number in range(3)]
+    seen = [0, 0, 0]
     try:
         for number in range(KILLS):
             if number % 4 == 0:  # the whole server, master and workers, in the middle of its work
@@ -132,10 +139,13 @@ def test_kill_of_agents_and_servers__at_random_points__none_lost_half_or_twice(p
                 server.wait()
                 server = postgres.start_server(workers=2)
             else:
-                time.sleep(rng.uniform(0.0, 0.4))  # the point of the crash
-                victim = rng.randrange(len(agents))
+                victim = number % len(agents)
+                # Not before it has begun to work: else a slow machine would only ever kill what is still starting.
+                wait_until(lambda: _said(postgres, victim) > seen[victim], "the agent works")  # noqa: B023
+                time.sleep(rng.uniform(0.0, 0.2))  # the point of the crash
                 agents[victim].kill()
                 agents[victim].wait()
+                seen[victim] = _said(postgres, victim)
                 agents[victim] = postgres.start_agent(f"agent-{victim}", 0.2)
         before = enacted(postgres)
         wait_until(lambda: enacted(postgres) == TO_SURVIVE, "all are enacted", seconds=600)

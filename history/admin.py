@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.contrib import admin, messages
@@ -15,6 +15,8 @@ from django.db.models import ProtectedError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 from history import context
@@ -93,9 +95,9 @@ class VersionedAdmin(admin.ModelAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         """Delete row by row, each based on the version that the confirmation page was made from."""
         _give_reason(request.POST.get("reason", ""))
-        shown = dict(pair.split(":", 1) for pair in request.POST.getlist("based_on") if ":" in pair)
+        confirmed = _by_key(request, "based_on")
         for obj in queryset:
-            self.delete_confirmed(request, obj, shown.get(str(obj.pk)))
+            self.delete_confirmed(request, obj, confirmed.get(str(obj.pk)))
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Delete one row, based on the version that the confirmation page was made from."""
@@ -121,6 +123,25 @@ class VersionedAdmin(admin.ModelAdmin):
             raise UnconfirmedError(obj)
         if version != obj.data_version:
             raise obj.outdated(version)
+
+    def action_checkbox(self, obj: Any) -> SafeString:
+        """Let the list carry the version that it shows of each row, for actions to be based on."""
+        box = super().action_checkbox(obj)
+        return format_html(
+            '{}<input type="hidden" name="shown" value="{}:{}">', box, obj.pk, obj.data_version
+        )
+
+    def shown_versions(self, request: HttpRequest, queryset: Any) -> Iterator[tuple[Any, int]]:
+        """Yield the rows that an action was chosen for, each with the version that the list showed of it.
+
+        Raises UnconfirmedError for a row that the list did not show, as when all rows of all pages are chosen.
+        """
+        shown = _by_key(request, "shown")
+        for obj in queryset:
+            version = as_number(shown.get(str(obj.pk)))
+            if version is None:
+                raise UnconfirmedError(obj)
+            yield obj, version
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         return self._told(request, super().changeform_view, *args, **kwargs)
@@ -219,6 +240,11 @@ class VersionedAdmin(admin.ModelAdmin):
             return [str(error)]
         self.message_user(request, f"{restored} is as it was in version {row.data_version}.")
         return []
+
+
+def _by_key(request: HttpRequest, name: str) -> dict[str, str]:
+    """Return what a page carries for each row, written KEY:VALUE."""
+    return dict(pair.split(":", 1) for pair in request.POST.getlist(name) if ":" in pair)
 
 
 def _give_reason(reason: str) -> None:

@@ -67,11 +67,11 @@ class OutdatedDataError(HistoryError):
 
 
 class UnconfirmedError(HistoryError):
-    """Something was to be deleted without saying which version of it was looked at."""
+    """Something was to be deleted or switched without saying which version of it was looked at."""
 
     code = "unconfirmed"
 
     def __init__(self, obj: object) -> None:
         super().__init__(
-            f"Which version of {obj} was to be deleted is not known; open its page and confirm the deletion there."
+            f"Which version of {obj} you looked at is not known; open the page that shows it and choose it there."
         )

@@ -157,17 +157,30 @@ class ReleaseAdmin(VerbAdmin):
         missing = set() if allowed else {str(self.opts.verbose_name)}
         return names, {str(self.opts.verbose_name_plural): len(names)}, missing, protected
 
-    @admin.action(description="Make read-only", permissions=["change"])
+    @admin.action(description="Make read-only", permissions=["set_read_only"])
     def lock(self, request: HttpRequest, queryset: models.QuerySet[Release]) -> None:
         """Lock releases against every change."""
-        for release in queryset:
-            actions.set_read_only(release.name, True, based_on=release.data_version)
+        self._switch(request, queryset, read_only=True)
 
-    @admin.action(description="Make writable", permissions=["change"])
+    @admin.action(description="Make writable", permissions=["unset_read_only"])
     def unlock(self, request: HttpRequest, queryset: models.QuerySet[Release]) -> None:
         """Let releases be changed again."""
-        for release in queryset:
-            actions.set_read_only(release.name, False, based_on=release.data_version)
+        self._switch(request, queryset, read_only=False)
+
+    def _switch(self, request: HttpRequest, queryset: models.QuerySet[Release], *, read_only: bool) -> None:
+        done = [
+            actions.set_read_only(release.name, read_only, based_on=version).name
+            for release, version in self.shown_versions(request, queryset)
+        ]
+        self.message_user(request, f"{'Read-only' if read_only else 'Writable'} now: {', '.join(done)}.")
+
+    def has_set_read_only_permission(self, request: HttpRequest) -> bool:
+        """Tell whether the reader may lock any release at all."""
+        return request.user.has_perm("releases.set_read_only")
+
+    def has_unset_read_only_permission(self, request: HttpRequest) -> bool:
+        """Tell whether the reader may unlock any release at all."""
+        return request.user.has_perm("releases.unset_read_only")
 
 
 @admin.register(ReleasePart)

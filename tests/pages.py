@@ -30,3 +30,10 @@ def hidden_fields(answer: Any) -> dict[str, list[str]]:
 def delete(client: Any, url: str, **more: Any) -> Any:
     """Open the page that asks whether to delete, and confirm."""
     return client.post(url, hidden_fields(client.get(url)) | {"post": "yes"}, **more)
+
+
+def act(client: Any, url: str, action: str, *rows: Any, page: Any = None) -> Any:
+    """Open a list, or take the one that was opened before, choose rows and do an action with them."""
+    fields = hidden_fields(page or client.get(url))
+    chosen = {"action": action, "_selected_action": [row.pk for row in rows]}
+    return client.post(url, fields | chosen, follow=True)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from django.contrib import admin
 from django.urls import reverse
 
 from history.changesets import change_set
@@ -20,8 +21,8 @@ from tests.factories import (
     locale_document,
     release_document,
 )
-from tests.pages import delete, hidden_fields
-from tests.people import auditor
+from tests.pages import act, delete, hidden_fields
+from tests.people import auditor, person
 
 pytestmark = pytest.mark.django_db
 
@@ -185,10 +186,72 @@ def test_change__read_only__is_refused(admin_client):
 
 
 def test_action__lock_and_unlock(admin_client, release):
-    for action, locked in (("lock", True), ("unlock", False)):
-        admin_client.post(listing(Release), {"action": action, "_selected_action": [release.pk]})
-        assert Release.objects.get().read_only is locked
-    assert Release.objects.get().data_version == 3
+    other = ReleaseFactory()
+    for action, locked, word in (("lock", True, "Read-only"), ("unlock", False, "Writable")):
+        answer = act(admin_client, listing(Release), action, release, other)
+        assert told(answer) == f"{word} now: {NAME}, {other.name}."
+        assert set(Release.objects.values_list("read_only", flat=True)) == {locked}
+    assert set(Release.objects.values_list("data_version", flat=True)) == {3}
+
+
+@pytest.mark.parametrize("action", ["lock", "unlock"])
+def test_action__list_on_an_older_version__is_refused_naming_whom_and_switches_none(
+    admin_client, release, action
+):
+    locked = ReleaseFactory.locked(name="Zacme")
+    page = admin_client.get(listing(Release))
+    with change_set(actor_name="bert"):
+        actions.set_read_only("Zacme", False, based_on=1)
+    before = list(Release.objects.values_list("name", "read_only", "data_version"))
+    answer = act(admin_client, listing(Release), action, release, locked, page=page)
+    assert "bert changed read_only meanwhile" in told(answer)
+    assert list(Release.objects.values_list("name", "read_only", "data_version")) == before
+
+
+@pytest.mark.parametrize("shown", [None, "", "1", "x:y", "{pk}:", "{pk}:x", "{pk}:-1", "0:1"])
+def test_action__without_the_versions_that_were_shown__is_refused(admin_client, release, shown):
+    data = {"action": "lock", "_selected_action": [release.pk]}
+    data |= {} if shown is None else {"shown": shown.format(pk=release.pk)}
+    answer = admin_client.post(listing(Release), data, follow=True)
+    assert "you looked at is not known" in told(answer)
+    assert not Release.objects.get().read_only
+
+
+def test_action__all_rows_of_all_pages__only_those_that_were_shown_can_be_switched(
+    admin_client, release, monkeypatch
+):
+    ReleaseFactory(name="Zacme")
+    monkeypatch.setattr(type(admin.site.get_model_admin(Release)), "list_per_page", 1)
+    fields = hidden_fields(admin_client.get(listing(Release))) | {"action": "lock", "select_across": "1"}
+    answer = admin_client.post(listing(Release), fields | {"_selected_action": [release.pk]}, follow=True)
+    assert "Which version of Zacme you looked at is not known" in told(answer)
+    assert not Release.objects.filter(read_only=True).exists()
+
+
+@pytest.mark.parametrize(
+    ("permission", "offered"),
+    [
+        ("release", set()),
+        ("release_read_only", {"lock", "unlock"}),
+        ("release_read_only:set", {"lock"}),
+        ("rule", set()),
+    ],
+)
+def test_action__offered__to_those_who_may(client, release, permission, offered):
+    client.force_login(person("rita", permission))
+    choices = client.get(listing(Release)).context["action_form"]
+    names = set() if choices is None else {name for name, _ in choices.fields["action"].choices}
+    assert names & {"lock", "unlock"} == offered
+    answer = act(client, listing(Release), "lock", release)
+    assert Release.objects.get().read_only is ("lock" in offered)
+    assert answer.status_code == 200
+
+
+def test_action__other_product__is_refused_with_the_missing_permission(client, release):
+    client.force_login(person("rita", "release_read_only", products=["Other"]))
+    answer = act(client, listing(Release), "lock", release)
+    assert "rita may not set read only of Acme" in told(answer)
+    assert not Release.objects.get().read_only
 
 
 def test_delete__unused_release__takes_its_parts_along(admin_client, release):
@@ -220,7 +283,7 @@ def test_delete__locale_submitted_since_the_page_was_shown__is_refused_and_nothi
 def test_delete__without_the_versions_that_were_shown__is_refused(admin_client, release, based_on):
     data = {"post": "yes"} | ({} if based_on is None else {"based_on": based_on})
     answer = admin_client.post(page_of(release, "delete"), data, follow=True)
-    assert "open its page and confirm" in told(answer)
+    assert f"Which version of {NAME} you looked at is not known" in told(answer)
     assert Release.objects.exists()
 
 

@@ -65,6 +65,18 @@ class VersionedAdmin(admin.ModelAdmin):
     delete_confirmation_template = "history/delete_confirmation.html"
     delete_selected_confirmation_template = "history/delete_selected_confirmation.html"
 
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Tell whether the reader may change a row, or any at all; Django would not ask about the row."""
+        return self._may(request, "change", obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Tell whether the reader may delete a row, or any at all."""
+        return self._may(request, "delete", obj)
+
+    def _may(self, request: HttpRequest, verb: str, obj: Any) -> bool:
+        user: Any = request.user
+        return bool(user.has_perm(f"{self.opts.app_label}.{verb}_{self.opts.model_name}", obj))
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         own = ("reason", "based_on")
         fieldsets = [

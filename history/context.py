@@ -44,6 +44,10 @@ class OpenChangeSet:
     guard: Guard | None = None
     touched: set[type[Any]] = field(default_factory=set)
     written: list[Written] = field(default_factory=list)
+    rows: int = 0
+    """How many history rows have been made in it, those of savepoints that were rolled back among them."""
+    notes: dict[str, Any] = field(default_factory=dict)
+    """What the rooms above remember of it until it ends, each under its own name."""
 
     def resolved_actor(self) -> AbstractBaseUser | None:
         """Return the user who acts, or None for an anonymous command."""

@@ -64,7 +64,7 @@ class VersionedForm(forms.ModelForm):
         self.stale = compare_fields(*map(field_values, (base, self.instance, mine)))
         stored = model_to_dict(self.instance)
         for compared in self.stale.having(Outcome.ONLY_THEIRS):
-            if compared.name in self.fields:
+            if compared.name in self.fields and compared.name not in self.errors:
                 self._fill_in(data, compared.name, stored[compared.name])
 
     def _fill_in(self, data: Any, name: str, value: Any) -> None:

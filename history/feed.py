@@ -251,13 +251,13 @@ def stream(filters: Filters, visible: Models) -> Iterator[Entry]:
     """Yield every entry that the filters let through, newest change set first, in bounded memory."""
     sources = [
         _numbered(rows.filter(_of_change_set(filters, "change_set__")), visible)
-        .annotate(sequence=F("change_set__sequence"))
-        .values_list("number", "history_id", "sequence")
+        .annotate(of_sequence=F("change_set__sequence"))  # a name that no model's own field has
+        .values_list("number", "history_id", "of_sequence")
         for rows in _rows(filters, visible)
     ]
     if not sources:
         return
-    found = sources[0].union(*sources[1:], all=True).order_by("-sequence", "number", "history_id")
+    found = sources[0].union(*sources[1:], all=True).order_by("-of_sequence", "number", "history_id")
     places = found.iterator(chunk_size=ROWS_AT_ONCE)
     while batch := [(number, history_id) for number, history_id, _ in islice(places, ROWS_AT_ONCE)]:
         yield from _read(batch, visible)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import Any
 
 from django.db import models
 from django.utils import timezone
+from simple_history.manager import HistoryManager
 from simple_history.models import HistoricalRecords
 
 from history import context
@@ -33,6 +35,15 @@ class HistoryRow(models.Model):
         return self.change_set.actor
 
 
+class VersionsManager(HistoryManager):
+    """The library makes the class of this manager anew at each look at `history`; here that is done once."""
+
+    @classmethod
+    @cache
+    def from_queryset(cls, queryset_class: Any, class_name: str | None = None) -> Any:
+        return super().from_queryset(queryset_class, class_name)
+
+
 class VersionedRecords(HistoricalRecords):
     """`history` of a versioned model: each row belongs to the open change set and carries its own digest."""
 
@@ -41,6 +52,7 @@ class VersionedRecords(HistoricalRecords):
             bases=(HistoryRow,),
             history_id_field=models.BigAutoField(),
             history_change_reason_field=models.TextField(null=True),
+            history_manager=VersionsManager,
             **kwargs,
         )
 
@@ -71,6 +83,7 @@ def build_row(instance: Any, history_type: str) -> Any:
     """
     opened = context.require(str(instance._meta.verbose_name))
     opened.touched.add(type(instance))
+    opened.rows += 1
     history_model = type(instance).history.model
     row = history_model(
         history_date=timezone.now(),

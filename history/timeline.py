@@ -32,13 +32,16 @@ def timeline(
     return found, ids[limit - 1] if len(ids) > limit else None
 
 
-def as_of(model: type[VersionedModel], sequence: int, keys: Iterable[Any] | None = None) -> QuerySet[Any]:
+def as_of(
+    model: type[VersionedModel], sequence: int, keys: Iterable[Any] | None = None, **never_changing: Any
+) -> QuerySet[Any]:
     """Return the history rows that were the live rows after change set number `sequence`: one query.
 
-    `history.chain.sequence_at(moment)` gives the number for a moment. `keys` limits it to some objects.
+    `history.chain.sequence_at(moment)` gives the number for a moment. `keys` limits it to some objects, and so do the
+    values of fields that no write ever changes.
     """
     key = model._meta.pk.attname
-    rows = model.history.filter(change_set__sequence__lte=sequence)
+    rows = model.history.filter(change_set__sequence__lte=sequence, **never_changing)
     if keys is not None:
         rows = rows.filter(**{f"{key}__in": keys})
     newest = rows.order_by().values(key).annotate(last=models.Max("history_id")).values("last")

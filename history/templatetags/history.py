@@ -96,6 +96,12 @@ def shown(value: Any) -> SafeString:
     return format_html("<pre>{}</pre>", text) if "\n" in text else format_html("{}", text)
 
 
+@register.filter
+def path(steps: Path) -> str:
+    """Return a place in a document for people."""
+    return path_text(steps)
+
+
 def _quiet(word: str) -> SafeString:
     return format_html('<em class="history-quiet">{}</em>', word)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
@@ -18,6 +19,7 @@ from releases.querysets import ReleaseQuerySet, pointing_relations
 from releases.validation import (
     PRODUCT_LENGTH,
     CheckedModel,
+    DocumentProblem,
     check_host,
     check_matchable,
     check_name,
@@ -28,6 +30,7 @@ from releases.validation import (
     shown,
     text_lengths,
 )
+from releases.whole import WholeRelease, WholeVersion  # noqa: F401  # Django finds an app's models here
 
 ReleaseManager = models.Manager.from_queryset(ReleaseQuerySet)
 
@@ -247,13 +250,12 @@ def checked_blob(document: Any, *, name: str, product: str) -> Blob:
     if not isinstance(document, dict):
         raise ValidationError({"document": f"{shown(document)}: must be a JSON object."})
     if document.get("name") != name:
-        raise ValidationError(
-            {"document": f"name: {shown(document.get('name'))}: differs from the release's name {name!r}."}
-        )
+        told = f"name: {shown(document.get('name'))}: differs from the release's name {name!r}."
+        raise ValidationError({"document": DocumentProblem(told, "name")})
     try:
         blob = blob_for(Document.from_dict(document))
     except UnknownSchemaVersion as error:
-        raise ValidationError({"document": str(error)}) from error
+        raise ValidationError({"document": DocumentProblem(str(error), "schema_version")}) from error
     if problems := blob.problems(stored_allowlist(), product):
         raise invalid_document(problems)
     return blob
@@ -261,9 +263,14 @@ def checked_blob(document: Any, *, name: str, product: str) -> Blob:
 
 def allowlisted_domains() -> dict[str, Any]:
     """Return the stored allow-list in the form of docs/data-format.md."""
-    hosts: dict[str, Any] = {}
     rows = AllowedDomain.objects.order_by("host", "position", "pk")
-    for host, path_regex, products in rows.values_list("host", "path_regex", "products"):
+    return domains_of(rows.values_list("host", "path_regex", "products"))
+
+
+def domains_of(rows: Iterable[tuple[str, str, Any]]) -> dict[str, Any]:
+    """Return the allow-list that rows make: host, expression for the path, and products, in their order."""
+    hosts: dict[str, Any] = {}
+    for host, path_regex, products in rows:
         if not path_regex:
             hosts[host] = products
         elif isinstance(hosts.setdefault(host, {}), dict):

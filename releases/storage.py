@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection
 
 from history import bulk
+from history.exceptions import OutdatedDataError
 from history.merge import Conflict, MergeConflictError, merge
 from history.values import ABSENT, Json, Path, same_value
 from releases.blobs import Blob
@@ -23,7 +24,7 @@ Parts = dict[Place, ReleasePart]
 
 @dataclass(frozen=True, slots=True)
 class DataVersions:
-    """The version of each row of one release: `top` of the release's own, `places` of its locales."""
+    """The version of each row of one release: `top` of the release's own (0: not told), `places` of its locales."""
 
     top: int
     places: Mapping[Place, int] = field(default_factory=dict)
@@ -35,22 +36,25 @@ class DataVersions:
         return cls(release.data_version, {(platform, locale): version for platform, locale, version in rows})
 
     def as_tree(self) -> dict[str, Any]:
-        """Return `{".": n, "platforms": {P: {"locales": {L: n}}}}` (protocol.md section 12.2)."""
+        """Return `{".": n, "platforms": {P: {"locales": {L: n}}}}` (protocol.md section 12.2); no "." for 0."""
         platforms: dict[str, Any] = {}
         for (platform, locale), version in sorted(self.places.items()):
             platforms.setdefault(platform, {"locales": {}})["locales"][locale] = version
-        return {".": self.top} | ({"platforms": platforms} if platforms else {})
+        return ({".": self.top} if self.top else {}) | ({"platforms": platforms} if platforms else {})
 
     @classmethod
-    def from_tree(cls, tree: Any) -> DataVersions:
-        """Read what `as_tree` returns; raise ValueError naming the place of what is no such tree."""
+    def from_tree(cls, tree: Any, *, partial: bool = False) -> DataVersions:
+        """Read what `as_tree` returns; raise ValueError naming the place of what is no such tree.
+
+        `partial`: the top need not be told; its version is 0 then.
+        """
         if not isinstance(tree, Mapping) or tree.keys() - {".", "platforms"}:
             raise ValueError('must be an object with "." and, for locales, "platforms"')
         places: dict[Place, int] = {}
         for platform, entry in _inner(tree, "platforms", "platforms").items():
             for locale, version in _inner(entry, "locales", f"platforms.{platform}.locales").items():
                 places[platform, locale] = _version(version, f"platforms.{platform}.locales.{locale}")
-        return cls(_version(tree.get("."), "."), places)
+        return cls(0 if partial and "." not in tree else _version(tree.get("."), "."), places)
 
 
 def _inner(value: Any, key: str, path: str) -> Mapping[str, Any]:
@@ -87,6 +91,11 @@ def parts_of(release: Release) -> Parts:
     return {(part.platform, part.locale): part for part in release.parts.order_by("platform", "locale")}
 
 
+def whole_of(release: Release, parts: Parts) -> dict[str, Any]:
+    """Return the document that rows make together."""
+    return join(release.document, {place: part.document for place, part in parts.items()})
+
+
 def versions_of(release: Release, parts: Parts) -> DataVersions:
     """Return the versions of rows that have been read already."""
     return DataVersions(release.data_version, {place: part.data_version for place, part in parts.items()})
@@ -113,7 +122,7 @@ def merged(
     base = document_at(release, parts, based_on)
     if base is None:
         raise stale(release, parts, based_on)
-    theirs = join(release.document, {place: part.document for place, part in parts.items()})
+    theirs = whole_of(release, parts)
     try:
         found = merge(base, theirs, document, is_set=set_paths(kind))
     except MergeConflictError as error:
@@ -124,7 +133,7 @@ def merged(
 def merged_part(
     release: Release, part: ReleasePart | None, place: Place, version: int, yours: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return one locale's object, based on an old version, with what has changed since.
+    """Return one locale's object, based on an old version (0: there was none), with what has changed since.
 
     Raises StaleDocumentError; always when the locale has been removed meanwhile (`part` is None).
     """
@@ -135,11 +144,11 @@ def merged_part(
     if part is None:
         path = ("platforms", platform, "locales", locale)
         raise stale(release, parts, based_on, (Conflict(path, base, ABSENT, yours),))
-    if base is ABSENT:
+    if base is ABSENT and version:
         raise stale(release, parts, based_on)
 
     def placed(value: Json) -> Json:
-        return {"platforms": {platform: {"locales": {locale: value}}}}
+        return {"platforms": {platform: {"locales": {} if value is ABSENT else {locale: value}}}}
 
     try:
         value: Any = merge(placed(base), placed(part.document), placed(yours)).value
@@ -199,6 +208,14 @@ def stale(
     )
 
 
+def removed(release: Release, place: Place, expected: int) -> OutdatedDataError:
+    """Return the error that tells who has removed a locale since its version `expected`."""
+    gone = ReleasePart(release=release, platform=place[0], locale=place[1])
+    rows = ReleasePart.history.filter(release_id=release.pk, platform=place[0], locale=place[1])
+    last = rows.select_related("change_set").first()
+    return OutdatedDataError(gone, expected, None, last.change_set.actor_name if last else None, ())
+
+
 def write_document(release: Release, parts: Parts, document: dict[str, Any], *, product: str) -> None:
     """Write the rows in which a document that may be stored differs from what is stored, and no others."""
     top, documents = split(document)
@@ -222,6 +239,18 @@ def insert_parts(release: Release, documents: Mapping[Place, Json]) -> None:
         ReleasePart(release=release, platform=platform, locale=locale, document=data)
         for (platform, locale), data in documents.items()
     ]
+    last = last_versions(release)
     for part in fresh:
         part.clean_fields(exclude={"release", "document"})
+        part.data_version = 1 + last.get((part.platform, part.locale), 0)
     bulk.insert(fresh)
+
+
+def last_versions(release: Release, **where: str) -> dict[Place, int]:
+    """Return the last version of each locale that a release once had: one that comes back counts on from there.
+
+    So a version of a locale means one state of it, whatever happened in between.
+    """
+    gone = ReleasePart.history.filter(release_id=release.pk, history_type="-", **where).order_by("history_id")
+    rows = gone.values_list("platform", "locale", "data_version")
+    return {(platform, locale): version for platform, locale, version in rows}

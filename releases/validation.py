@@ -142,10 +142,18 @@ def check_products(value: Any) -> None:
         raise ValidationError({"products": ValidationError(message, code="bad_products")})
 
 
+class DocumentProblem(ValidationError):
+    """What is wrong at one place of a document; `path` is that of `releases.blobs.Problem`, empty for the whole."""
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message, code="bad_document")
+        self.path = path
+
+
 def invalid_document(problems: Iterable[Problem], field: str = "document") -> ValidationError:
     """Return the error that lists what is wrong with a document."""
-    found = [str(problem) for problem in problems]
+    found = [DocumentProblem(str(problem), problem.path) for problem in problems]
     listed = found[:MAX_SHOWN]
     if len(found) > MAX_SHOWN:
-        listed.append(f"... and {len(found) - MAX_SHOWN} more.")
-    return ValidationError({field: [ValidationError(text, code="bad_document") for text in listed]})
+        listed.append(DocumentProblem(f"... and {len(found) - MAX_SHOWN} more.", ""))
+    return ValidationError({field: listed})

@@ -182,12 +182,17 @@ def set_pin(release_name: str, product: str, channel: str, version: str) -> Pinn
             return fresh
     if pin.mapping_id == release_name:
         return pin
-    current = application_version(pin.mapping)
-    if current is not None and current.key > wanted.key:
-        raise ExistingPinIsNewerError(str(pin), str(pin.mapping_id), release_name)
+    refuse_older(pin, release)
     pin.mapping = release
     pin.save()
     return pin
+
+
+def refuse_older(pin: PinnableRelease, release: Release) -> None:
+    """Raise ExistingPinIsNewerError when a pin points to a newer release than this one (features K08)."""
+    current, wanted = application_version(pin.mapping), application_version(release)
+    if current is not None and wanted is not None and current.key > wanted.key:
+        raise ExistingPinIsNewerError(str(pin), str(pin.mapping_id), release.name)
 
 
 def delete_pin(product: str, channel: str, version: str, *, based_on: int) -> None:

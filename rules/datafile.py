@@ -16,6 +16,7 @@ from releases.blobs import Document, UnknownSchemaVersion, blob_for
 from releases.blobs.allowlist import Allowlist
 from releases.blobs.document import split
 from releases.models import AllowedDomain, Release, ReleasePart, SpecialForceHost, stored_allowlist
+from releases.numbering import begin_at
 from releases.storage import DataVersions
 from releases.validation import shown
 from rules.models import EmergencyShutoff, PinnableRelease, Rule
@@ -154,7 +155,8 @@ class _Loader:
     # --- Releases -------------------------------------------------------------------------------------
 
     def _load_releases(self, rows: list[Any]) -> None:
-        allowed = {"name", "product", "read_only", "data_version", "blob", "data_versions"}
+        allowed = {"name", "product", "read_only", "data_version", "blob", "data_versions", "whole_version"}
+        numbers: dict[int, int] = {}
         taken = set(self._releases)
         for number, row in enumerate(self._progress(rows, "releases", len(rows))):
             where = f"releases[{number}]"
@@ -163,6 +165,7 @@ class _Loader:
             _take(f"{where}.name", release.name, taken)
             bulk.insert([release])
             bulk.insert(parts)
+            numbers[release.pk] = _whole_version(where, row, release)
             self._releases[release.name] = Release(
                 pk=release.pk,
                 name=release.name,
@@ -170,6 +173,7 @@ class _Loader:
                 schema_version=release.schema_version,
             )
             rows[number] = None  # a large file need not stay in memory whole
+        begin_at(numbers)
         self._result.counts["releases"] = len(rows)
 
     def _release(self, where: str, row: dict[str, Any]) -> tuple[Release, list[ReleasePart]]:
@@ -321,6 +325,14 @@ def _check_row(
         raise DataFileError(f"{where}.{unknown[0]}: unknown field; known are {', '.join(sorted(allowed))}.")
     if lacking := [name for name in required if name not in row]:
         raise DataFileError(f"{where}.{lacking[0]}: is missing.")
+
+
+def _whole_version(where: str, row: dict[str, Any], release: Release) -> int:
+    """Return the number from which the versions of a whole release go on."""
+    found: Any = row.get("whole_version", release.data_version)
+    if type(found) is not int or found < 1:
+        raise DataFileError(f"{where}.whole_version: {shown(found)}: must be a whole number, at least 1.")
+    return found
 
 
 def _versions(where: str, row: dict[str, Any], documents: Mapping[tuple[str, str], Any]) -> DataVersions:

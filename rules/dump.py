@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from releases.blobs.document import join
 from releases.models import Release, allowlisted_domains, stored_special_force_hosts
 from releases.storage import parts_of, versions_of
+from releases.whole import WholeRelease
 from rules.datafile import Progress, no_progress
 from rules.models import EmergencyShutoff, PinnableRelease, Rule
 from rules.wire import rule_to_wire, shutoff_to_wire
@@ -23,10 +24,13 @@ def dump(write: Callable[[str], object], progress: Progress = no_progress) -> No
     """
     rules = Rule.objects.order_by("pk").iterator(ROWS_AT_ONCE)
     names = list(Release.objects.order_by("name").values_list("name", flat=True))
+    versions = dict(WholeRelease.objects.values_list("pk", "version"))
     write("{")
     _write_list(write, "rules", (rule_to_wire(rule) for rule in rules))
     write(",\n")
-    _write_list(write, "releases", (_release(name) for name in progress(names, "releases", len(names))))
+    _write_list(
+        write, "releases", (_release(name, versions) for name in progress(names, "releases", len(names)))
+    )
     small: dict[str, Any] = {
         "emergency_shutoffs": [
             shutoff_to_wire(shutoff)
@@ -53,10 +57,10 @@ def _write_list(write: Callable[[str], object], key: str, rows: Iterator[dict[st
     write("]")
 
 
-def _release(name: str) -> dict[str, Any]:
+def _release(name: str, versions: Mapping[int, int]) -> dict[str, Any]:
     release = Release.objects.get(name=name)
     parts = parts_of(release)
-    return {
+    row = {
         "name": release.name,
         "product": release.product,
         "read_only": release.read_only,
@@ -64,3 +68,5 @@ def _release(name: str) -> dict[str, Any]:
         "data_versions": versions_of(release, parts).as_tree(),
         "blob": join(release.document, {place: part.document for place, part in parts.items()}),
     }
+    version = versions.get(release.pk, release.data_version)
+    return row if version == release.data_version else row | {"whole_version": version}

@@ -181,6 +181,9 @@ class Rule(CheckedModel, VersionedModel):
         self.normalise()
         super().clean_fields(exclude=exclude)
 
+    def validate_constraints(self, exclude: Any = None) -> None:
+        """Leave constraints to the database: each would be a query, and fields and `clean` say the same."""
+
     def clean(self) -> None:
         loose = is_loose(self.product) if self.product is not None else None
         checks: dict[str, Callable[[str], str | None]] = {
@@ -211,17 +214,22 @@ class Rule(CheckedModel, VersionedModel):
 
     def warnings(self) -> list[str]:
         """Return what is legal, but worth a second look."""
-        found = []
+        return [text for texts in self.field_warnings().values() for text in texts]
+
+    def field_warnings(self) -> dict[str, list[str]]:
+        """Return the same by the name of the field that it is about."""
+        found: dict[str, list[str]] = {}
         for name in ("mapping", "fallback_mapping"):
             release = self._release(name)
             if release is None:
                 continue
+            told = found.setdefault(name, [])
             if self.product is not None and release.product != self.product:
-                found.append(
+                told.append(
                     f"{name} {release.name} is a release of {release.product}, but the rule is for {self.product}."
                 )
             if release.schema_version == Whitelist.schema_version:
-                found.append(f"{name} {release.name} is a whitelist, which is never offered to anybody.")
+                told.append(f"{name} {release.name} is a whitelist, which is never offered to anybody.")
         return found
 
     def _release(self, name: str) -> Release | None:

@@ -79,6 +79,13 @@ class ReleaseFactory(VerbFactory):
         )
 
     @classmethod
+    def served(cls, name: str, version: str, **values: Any) -> Release:
+        """A release of which clients get something: its payloads are at CDN (`AllowedDomainFactory`)."""
+        document = release_document(name, version)
+        document["fileUrls"] = {"*": {"completes": {"*": f"https://{CDN}/{name}/%LOCALE%.mar"}}}
+        return cls(name=name, document=document, **values)
+
+    @classmethod
     def locked(cls, **values: Any) -> Release:
         """A release that is read-only."""
         return cls(read_only=True, **values)

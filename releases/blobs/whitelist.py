@@ -25,6 +25,10 @@ class Whitelist(Blob):
         """Tell whether `imei` is listed; takes the same time however long the list is."""
         return imei is not None and imei in self._listed
 
+    def first(self) -> str | None:
+        """Return the device that is listed first in order, None for an empty list."""
+        return min(self._listed, default=None)
+
     def serve(self, query: UpdateQuery) -> Serve:
         return Serve.NO
 

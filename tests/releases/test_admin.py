@@ -3,11 +3,9 @@
 import json
 
 import pytest
-from django.contrib import admin
 from django.urls import reverse
 
 from history.changesets import change_set
-from history.models import ChangeSet
 from releases import actions
 from releases.models import AllowedDomain, Release, ReleasePart, SpecialForceHost
 from releases.storage import DataVersions
@@ -16,13 +14,11 @@ from tests.factories import (
     AllowedDomainFactory,
     PinFactory,
     ReleaseFactory,
-    RuleFactory,
     SpecialForceHostFactory,
     locale_document,
-    release_document,
 )
 from tests.pages import act, delete, hidden_fields
-from tests.people import auditor, person
+from tests.people import person
 
 pytestmark = pytest.mark.django_db
 
@@ -40,17 +36,6 @@ def page_of(row, kind="change"):
 
 def listing(model, kind="changelist"):
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{kind}")
-
-
-def typed(release, document, **values):
-    """Return what the form of a release sends."""
-    versions = DataVersions.of(release)
-    return {
-        "product": release.product,
-        "blob": json.dumps(document),
-        "based_on": json.dumps(versions.as_tree()),
-        "reason": "",
-    } | values
 
 
 def told(answer):
@@ -76,113 +61,6 @@ def test_list__however_many_rows__same_number_of_queries(admin_client, make, dja
         make()
     with django_assert_max_num_queries(len(few.captured_queries)):
         assert admin_client.get(url).status_code == 200
-
-
-def test_list__use_filter__tells_used_from_unused(admin_client):
-    used, free = ReleaseFactory.mapped(), ReleaseFactory()
-    pinned = ReleaseFactory.pinned()
-    found = {
-        use: set(admin_client.get(listing(Release), {"use": use}).context["cl"].queryset)
-        for use in ("used", "unused")
-    }
-    assert found == {"used": {used, pinned}, "unused": {free}}
-
-
-def test_page__release__shows_the_whole_document_and_what_points_to_it(admin_client, release):
-    rule = RuleFactory(mapping=release)
-    text = admin_client.get(page_of(release)).content.decode()
-    assert "20250101000000" in text
-    assert f"rule {rule}" in text
-
-
-def test_page__reader__sees_the_document_and_no_form(client, release):
-    client.force_login(auditor())
-    answer = client.get(page_of(release))
-    assert answer.status_code == 200
-    assert "20250101000000" in answer.content.decode()
-    assert "<textarea" not in answer.content.decode()
-    assert client.post(page_of(release), typed(release, release.blob())).status_code == 403
-
-
-def test_add__release__goes_through_the_verb(admin_client, admin_user):
-    data = {"name": NAME, "product": "Acme", "blob": json.dumps(release_document(NAME)), "reason": "new beta"}
-    assert admin_client.post(listing(Release, "add"), data).status_code == 302
-    assert Release.objects.get().blob() == release_document(NAME)
-    row = ChangeSet.objects.get()
-    assert (row.actor, row.reason, row.origin) == (admin_user, "new beta", "admin")
-
-
-def test_add__bad_document__lists_every_problem_and_keeps_the_text(admin_client):
-    document = release_document(NAME) | {"appversion": "1", "displayVersion": 10}
-    data = {"name": NAME, "product": "Acme", "blob": json.dumps(document)}
-    answer = admin_client.post(listing(Release, "add"), data)
-    assert answer.status_code == 200
-    errors = answer.context["adminform"].form.errors["blob"]
-    assert len(errors) == 2
-    assert any(error.startswith("displayVersion: 10: must be of type string") for error in errors)
-    assert "appversion" in answer.content.decode()
-    assert not Release.objects.exists()
-
-
-@pytest.mark.parametrize("text", ["{", '{"a": NaN}', "[" * 100_000])
-def test_add__no_json__says_so(admin_client, text):
-    data = {"name": NAME, "product": "Acme", "blob": text}
-    answer = admin_client.post(listing(Release, "add"), data)
-    assert "This is not JSON" in answer.context["adminform"].form.errors["blob"][0]
-
-
-def test_change__locale_edited__writes_that_row_alone(admin_client, release):
-    document = release.blob()
-    document["platforms"][PLATFORM]["locales"]["de"]["buildID"] = "20250202000000"
-    answer = admin_client.post(page_of(release), typed(release, document, reason="rebuilt"))
-    assert answer.status_code == 302
-    assert Release.objects.get().blob() == document
-    assert Release.history.count() == 1
-    assert ReleasePart.history.first().change_set.reason == "rebuilt"
-
-
-def test_change__form_as_the_page_gave_it__changes_nothing(admin_client, release):
-    form = admin_client.get(page_of(release)).context["adminform"].form
-    data = {name: form[name].value() for name in ("product", "blob", "based_on")}
-    assert admin_client.post(page_of(release), data).status_code == 302
-    assert Release.history.count() == 1
-
-
-def test_change__stale_and_overlapping__is_refused_naming_whom_and_where(admin_client, release):
-    stale = typed(release, release.blob() | {"displayVersion": "mine"})
-    with change_set(actor_name="bert"):
-        actions.update_release(
-            NAME, release.blob() | {"displayVersion": "theirs"}, based_on=DataVersions.of(release)
-        )
-    answer = admin_client.post(page_of(release), stale)
-    assert answer.status_code == 200
-    text = " ".join(answer.context["adminform"].form.non_field_errors())
-    assert "changed by bert" in text
-    assert "displayVersion" in text
-    assert "mine" in answer.content.decode()
-    assert Release.objects.get().blob()["displayVersion"] == "theirs"
-
-
-def test_change__stale_and_disjoint__is_merged(admin_client, release):
-    stale = typed(release, release.blob() | {"displayVersion": "mine"})
-    with change_set(actor_name="build"):
-        actions.submit_locale(NAME, "Acme", PLATFORM, "fr", locale_document())
-    assert admin_client.post(page_of(release), stale).status_code == 302
-    stored = Release.objects.get().blob()
-    assert stored["displayVersion"] == "mine"
-    assert "fr" in stored["platforms"][PLATFORM]["locales"]
-
-
-@pytest.mark.parametrize("based_on", ["", "1", "{}", "x"])
-def test_change__base_that_is_none__is_refused(admin_client, release, based_on):
-    answer = admin_client.post(page_of(release), typed(release, release.blob(), based_on=based_on))
-    assert "open the page anew" in str(answer.context["adminform"].form.errors)
-
-
-def test_change__read_only__is_refused(admin_client):
-    release = ReleaseFactory.locked()
-    answer = admin_client.post(page_of(release), typed(release, release.blob() | {"appVersion": "11.0"}))
-    assert "is read-only" in str(answer.context["adminform"].form.non_field_errors())
 
 
 def test_action__lock_and_unlock(admin_client, release):
@@ -215,36 +93,6 @@ def test_action__without_the_versions_that_were_shown__is_refused(admin_client, 
     answer = admin_client.post(listing(Release), data, follow=True)
     assert "you looked at is not known" in told(answer)
     assert not Release.objects.get().read_only
-
-
-def test_action__all_rows_of_all_pages__only_those_that_were_shown_can_be_switched(
-    admin_client, release, monkeypatch
-):
-    ReleaseFactory(name="Zacme")
-    monkeypatch.setattr(type(admin.site.get_model_admin(Release)), "list_per_page", 1)
-    fields = hidden_fields(admin_client.get(listing(Release))) | {"action": "lock", "select_across": "1"}
-    answer = admin_client.post(listing(Release), fields | {"_selected_action": [release.pk]}, follow=True)
-    assert "Which version of Zacme you looked at is not known" in told(answer)
-    assert not Release.objects.filter(read_only=True).exists()
-
-
-@pytest.mark.parametrize(
-    ("permission", "offered"),
-    [
-        ("release", set()),
-        ("release_read_only", {"lock", "unlock"}),
-        ("release_read_only:set", {"lock"}),
-        ("rule", set()),
-    ],
-)
-def test_action__offered__to_those_who_may(client, release, permission, offered):
-    client.force_login(person("rita", permission))
-    choices = client.get(listing(Release)).context["action_form"]
-    names = set() if choices is None else {name for name, _ in choices.fields["action"].choices}
-    assert names & {"lock", "unlock"} == offered
-    answer = act(client, listing(Release), "lock", release)
-    assert Release.objects.get().read_only is ("lock" in offered)
-    assert answer.status_code == 200
 
 
 def test_action__other_product__is_refused_with_the_missing_permission(client, release):

@@ -53,7 +53,8 @@ def test_list__search__finds_by_number_alias_and_release(admin_client):
     RuleFactory.silent()
     rule = RuleFactory(alias="wanted", mapping=ReleaseFactory(name="Acme-x"))
     for text in (rule.pk, "wanted", "Acme-x"):
-        assert list(admin_client.get(listing(Rule), {"q": text}).context["cl"].queryset) == [rule]
+        found = admin_client.get(listing(Rule), {"q": text}).context["rules"].rows
+        assert [row.rule for row in found] == [rule]
 
 
 def test_autocomplete__release__is_found_by_name(admin_client):

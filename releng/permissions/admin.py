@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
+from oauth2_provider import admin as oauth_admin
 
 from history.changesets import change_set
 from history.editing import VersionedForm
@@ -27,6 +28,9 @@ from releng.permissions.models import (
 
 admin.site.unregister(Group)
 admin.site.unregister(get_user_model())
+# Clients have pages of their own (releng.console.clients): the library's would let one act as a person, and shows no
+# secret that is not typed in.
+admin.site.unregister(oauth_admin.application_model)
 
 
 @admin.register(get_user_model())
@@ -48,6 +52,16 @@ class AccountUserAdmin(UserAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Leave the password, and the way to set it, to those who may."""
+        found = super().get_fieldsets(request, obj)
+        if self.has_change_permission(request, obj):
+            return found
+        return [
+            (name, {**options, "fields": [field for field in options["fields"] if field != "password"]})
+            for name, options in found
+        ]
+
     @admin.display(description="May")
     def held(self, user: Any) -> str:
         """Permissions and roles in words."""
@@ -56,6 +70,7 @@ class AccountUserAdmin(UserAdmin):
         return "; ".join(permissions + roles) or "nothing"
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001
+        obj.is_staff = obj.is_staff or not change  # a new person may open these pages
         super().save_model(request, obj, form, change)
         if not change:
             with change_set(reason="new account"):

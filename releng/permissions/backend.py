@@ -26,6 +26,8 @@ DECIDED_BY: dict[str, str | None] = {
     # Who may set a password or make credentials may become anybody.
     "auth.user": None,
     "oauth2_provider.application": None,
+    # Whoever may change what is decided may say which of its states was good.
+    "console.goodstate": "rule",
     "permissions.productrequiredsignoff": "required_signoff",
     "permissions.permissionrequiredsignoff": "required_signoff",
 }
@@ -36,7 +38,7 @@ PRIVATE = frozenset(model for model, name in DECIDED_BY.items() if name == "perm
 }
 # What nobody sees through permissions: it would let them act as somebody else.
 SECRET_APPS = frozenset({"sessions", "oauth2_provider", "admin", "axes", "contenttypes"})
-SHOWN_APPS = frozenset({"rules", "releases", "history", "permissions", "uptake", "changes"})
+SHOWN_APPS = frozenset({"rules", "releases", "history", "permissions", "uptake", "changes", "console"})
 OTHERS: dict[str, tuple[str, str]] = {
     "releases.set_read_only": ("release_read_only", "set"),
     "releases.unset_read_only": ("release_read_only", "unset"),

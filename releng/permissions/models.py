@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
@@ -17,6 +18,7 @@ PRODUCT_LENGTH = 15
 CHANNEL_LENGTH = 75
 ROLE_LENGTH = 50
 MOST_SIGNOFFS = 100
+BROWSER_LENGTH = 300
 ROLE_FORM = r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z"
 
 AUDITOR = "auditor"
@@ -34,6 +36,24 @@ OPTIONS: dict[str, tuple[bool, frozenset[str]]] = {
     "permission": (False, frozenset({"create", "modify", "delete", "view"})),
     "required_signoff": (True, frozenset()),
     "scheduled_change": (False, frozenset({"enact"})),
+}
+
+_EVERY_VERB = {"create": "create", "modify": "modify", "delete": "delete"}
+# How people say each permission, and each of its actions.
+IN_WORDS: dict[str, tuple[str, dict[str, str]]] = {
+    "admin": ("may do everything with {products}", {}),
+    "emergency_shutoff": (
+        "may {verbs} updates of {products}",
+        {"create": "stop", "modify": "edit stops of", "delete": "resume"},
+    ),
+    "release": ("may {verbs} releases of {products}", _EVERY_VERB),
+    "release_locale": ("may submit locales of {products}", {"modify": "submit"}),
+    "release_read_only": ("may {verbs} releases of {products}", {"set": "lock", "unset": "unlock"}),
+    "rule": ("may {verbs} rules of {products}", _EVERY_VERB),
+    "pinnable_release": ("may manage pins of {products}", {}),
+    "permission": ("may {verbs} permissions and roles of others", {"view": "view", **_EVERY_VERB}),
+    "required_signoff": ("may manage signoff requirements of {products}", {}),
+    "scheduled_change": ("may enact scheduled changes", {"enact": "enact"}),
 }
 
 
@@ -91,15 +111,11 @@ class Permission(VersionedModel):
 
     def in_words(self) -> str:
         """Return the permission as people say it: `may create and modify rules of Firefox`."""
-        _, every = OPTIONS[self.permission]
-        verbs = " and ".join(self.actions or sorted(every) or ["manage"])
         products = ", ".join(self.products) if self.products else "every product"
-        if self.permission == "admin":
-            return f"may do everything with {products}"
-        if self.permission == "scheduled_change":
-            return "may enact scheduled changes"
-        scope = f" of {products}" if OPTIONS[self.permission][0] else ""
-        return f"may {verbs} {self.permission.replace('_', ' ')}s{scope}"
+        phrase, words = IN_WORDS[self.permission]
+        named = [word for action, word in words.items() if not self.actions or action in self.actions]
+        verbs = " and ".join(filter(None, (", ".join(named[:-1]), *named[-1:])))
+        return phrase.format(verbs=verbs, products=products)
 
 
 class Role(VersionedModel):
@@ -218,3 +234,24 @@ class Account(VersionedModel):
 
     def __str__(self) -> str:
         return str(self.user)
+
+
+class SignIn(models.Model):
+    """One sign-in, for as long as its session lives: when, from where, with what. No history: it decides nothing."""
+
+    class How(models.TextChoices):
+        PASSWORD = "password", "password"
+        SINGLE_SIGN_ON = "oidc", "single sign-on"
+
+    session = models.OneToOneField(Session, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="sign_ins")
+    time = models.DateTimeField()
+    how = models.CharField(max_length=10, choices=How.choices, default=How.PASSWORD)
+    address = models.GenericIPAddressField(null=True)
+    browser = models.CharField(max_length=BROWSER_LENGTH, blank=True)
+
+    class Meta:
+        ordering = ["-time"]
+
+    def __str__(self) -> str:
+        return f"{self.user} since {self.time:%Y-%m-%d %H:%M} UTC"

@@ -51,6 +51,12 @@ def is_admin(user: Any, product: Any = None) -> bool:
     return row is not None and (not row.products or product in row.products)
 
 
+def administrators() -> list[str]:
+    """Return the names of those who can give permissions: the active people who administrate everything."""
+    rows = Permission.objects.filter(permission="admin", user__is_active=True).exclude(_MACHINE)
+    return sorted(row.user.username for row in rows.select_related("user") if not row.products)
+
+
 def is_system(user: Any) -> bool:
     """Tell whether this is a machine's account: these never sign off."""
     return Account.objects.filter(user_id=user.pk, kind=Account.Kind.SYSTEM).exists()

@@ -80,7 +80,7 @@ def test_accounts__deactivated_never_deleted(admin: Any, client: Any) -> None:
     assert not bob.is_active
     assert Account.history.get(user=bob).is_active is False
     text = admin.get(at(user, "change", bob.pk)).content.decode()
-    assert "may create and delete and modify rules of every product" in text
+    assert "may create, modify and delete rules of every product" in text
     assert "superuser" not in text.lower()
 
 
@@ -99,3 +99,18 @@ def test_permissions__of_others__are_private(client: Any) -> None:
     assert client.get(at(Permission, "changelist")).status_code == 403
     grant(get_user_model().objects.get(username="bob"), "permission:view")
     assert client.get(at(Permission, "changelist")).status_code == 200
+
+
+def test_accounts__made_in_the_list__may_open_the_pages(admin: Any) -> None:
+    data = {
+        "username": "rita",
+        "usable_password": "true",
+        "password1": "a-long-one-x",
+        "password2": "a-long-one-x",
+    }
+    assert admin.post(at(get_user_model(), "add"), data).status_code == 302
+    assert get_user_model().objects.get(username="rita").is_staff
+
+
+def test_clients__pages_of_the_library__are_not_there(admin: Any) -> None:
+    assert admin.get("/admin/oauth2_provider/application/").status_code == 404

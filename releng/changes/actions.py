@@ -14,11 +14,11 @@ from django.core.exceptions import ValidationError
 from history.values import Json
 from releases.models import Release
 from releng.changes import conditions
+from releng.changes.allowed import refuse_others
 from releng.changes.drafting import Proposal, drafted
-from releng.changes.examination import Examination, ExaminedWrite, examine
+from releng.changes.examination import Examination, examine
 from releng.changes.exceptions import WrongChangeStateError
 from releng.changes.models import ScheduledChange, ScheduledReference
-from releng.changes.policy import refuse_unpermitted
 from releng.changes.signing import revoke_signoff, sign_at_once, sign_off
 from releng.changes.upkeep import State, by_verb, end, opened, rebind, refresh
 from releng.permissions.questions import roles_of
@@ -42,11 +42,13 @@ def propose(
     conditions: Mapping[str, Any] | None = None,
     reason: str = "",
     follows: ScheduledChange | None = None,
+    replaces: Sequence[ScheduledChange] = (),
 ) -> ScheduledChange:
     """Schedule writes that happen as one; `conditions` by field name, none of them means as soon as signed.
 
-    Several proposals are a batch. `follows` is an open change whose result this one is based on. Where the author holds
-    exactly one of the roles that must agree, that signoff is given at once (features T08). Raises
+    Several proposals are a batch. `follows` is an open change whose result this one is based on. `replaces` are open
+    changes that end with this one; whether the author may end them has been asked (`releng.changes.batches`). Where
+    the author holds exactly one of the roles that must agree, that signoff is given at once (features T08). Raises
     ValidationError, PermissionDenied, ChangeScheduledError (T05), OutdatedDataError, PastTimeError.
     """
     checked = _conditions(conditions or {})
@@ -58,6 +60,8 @@ def propose(
         scheduled = ScheduledChange(author=author, reason=reason.strip(), follows=follows, **checked)
         scheduled.clean_fields(exclude={"content_digest"})
         scheduled.save()
+        for replaced in replaces:
+            end(replaced, State.CANCELLED, f"Replaced by scheduled change {scheduled}.")
         for position, proposal in enumerate(proposals):
             drafted(scheduled, position, proposal).save()
         examination = _settled(scheduled, author)
@@ -122,7 +126,7 @@ def reject(change_id: int, actor: Any, *, comment: str) -> ScheduledChange:
         raise ValidationError({"comment": "Say why: the author must know what to do differently."})
     examination = examine(scheduled)
     if not (roles_of(actor) & examination.required.keys()):
-        _refuse_unpermitted(actor, examination)
+        refuse_others(actor, examination)
     return _ended(scheduled, State.REJECTED, comment)
 
 
@@ -134,7 +138,7 @@ def cancel(change_id: int, actor: Any, *, based_on: int | None = None, comment: 
     scheduled = opened(change_id, "cancelled")
     if based_on is not None and scheduled.data_version != based_on:
         raise scheduled.outdated(based_on)
-    _refuse_unpermitted(actor, examine(scheduled))
+    refuse_others(actor, examine(scheduled))
     return _ended(scheduled, State.CANCELLED, comment)
 
 
@@ -145,7 +149,7 @@ def resume(change_id: int, actor: Any) -> ScheduledChange:
     """
     scheduled = opened(change_id, "resumed", states=(State.SUSPENDED,))
     examination = examine(scheduled)
-    _refuse_unpermitted(actor, examination)
+    refuse_others(actor, examination)
     if examination.conflicts or examination.problems:
         told = examination.explanation or "; ".join(examination.problems)
         raise ValidationError(f"It cannot be resumed as it is; edit it. {told}")
@@ -168,22 +172,12 @@ def _settled(scheduled: ScheduledChange, author: Any) -> Examination:
     examination = examine(scheduled)
     if examination.conflicts or examination.problems:
         raise ValidationError(examination.explanation or "; ".join(examination.problems))
-    _refuse_unpermitted(author, examination)
+    refuse_others(author, examination)
     scheduled.content_digest = examination.digest
     scheduled.save()
     for follower in scheduled.followers.filter(state=State.PENDING):
         refresh(follower)
     return examination
-
-
-def _refuse_unpermitted(user: Any, examination: Examination) -> None:
-    for item in examination.writes:
-        if item.before is not None or item.after is not None:
-            refuse_unpermitted(user, item.change, item.before, item.after, _fields(item))
-
-
-def _fields(item: ExaminedWrite) -> list[str] | None:
-    return list(item.values) if item.change == "update" else None
 
 
 def _refer(scheduled: ScheduledChange, examination: Examination) -> None:

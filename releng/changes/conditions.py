@@ -14,7 +14,7 @@ from django.utils import timezone
 from releases.validation import shown
 from releng.changes.exceptions import PastTimeError
 from releng.changes.models import ScheduledChange
-from releng.uptake.sources import Reading, Unknown, metric, metric_names, uptake_of
+from releng.uptake.sources import Reading, Unknown, UptakePlace, metric, metric_names, uptake_of
 
 TIMES = ("when", "at_latest")
 UPTAKE = ("uptake_product", "uptake_channel", "uptake_version", "uptake_build_target", "uptake_percent")
@@ -126,14 +126,28 @@ def stored(change: ScheduledChange) -> dict[str, Any]:
     }
 
 
-def due(change: ScheduledChange, now: datetime | None = None) -> Due:
-    """Tell whether the conditions of a change are met now; reads the numbers that it waits for."""
+Uptakes = Mapping[UptakePlace, Reading | Unknown]
+
+
+def uptake_place(change: ScheduledChange) -> UptakePlace | None:
+    """Return whose uptake a change waits for; None for a change that waits for none."""
+    product, channel, version = change.uptake_product, change.uptake_channel, change.uptake_version
+    if not (product and channel and version) or change.uptake_percent is None:
+        return None
+    return product, channel, version, change.uptake_build_target
+
+
+def due(change: ScheduledChange, now: datetime | None = None, uptakes: Uptakes | None = None) -> Due:
+    """Tell whether the conditions of a change are met now; reads the numbers that it waits for.
+
+    `uptakes` has those that have been read already, for lists of many.
+    """
     now = timezone.now() if now is None else now
     tripped = _tripped(change)
     waiting = []
     if change.follows is not None and change.follows.state != ScheduledChange.State.ENACTED:
         waiting.append(f"for scheduled change {change.follows_id}, which comes first")
-    progress = tuple(_progress(change))
+    progress = tuple(_progress(change, uptakes or {}))
     late = change.at_latest is not None and change.at_latest <= now
     if not late:
         if change.when is not None and change.when > now:
@@ -142,12 +156,13 @@ def due(change: ScheduledChange, now: datetime | None = None) -> Due:
     return Due(tuple(waiting), progress, tripped)
 
 
-def _progress(change: ScheduledChange) -> list[Progress]:
+def _progress(change: ScheduledChange, uptakes: Uptakes) -> list[Progress]:
     found = []
-    product, channel, version = change.uptake_product, change.uptake_channel, change.uptake_version
-    if product and channel and version and change.uptake_percent is not None:
+    place = uptake_place(change)
+    if place is not None and change.uptake_percent is not None:
+        product, channel, version, _ = place
+        reading = uptakes[place] if place in uptakes else uptake_of(*place)
         name = f"uptake of {product} {version} on {channel}"
-        reading = uptake_of(product, channel, version, change.uptake_build_target)
         found.append(_read(name, reading, change.uptake_percent))
     if change.metric is not None and change.metric_above is not None:
         # "above": a number that only equals the limit has not gone above it.

@@ -6,6 +6,7 @@ Reads only: forms and lists ask it before anything is saved, enacting asks it ag
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from history.values import Json
 from releng.changes import conditions
 from releng.changes.kinds import TARGETS
 from releng.changes.models import ScheduledChange, ScheduledWrite, Signoff
-from releng.changes.policy import Roles, required_signoffs
+from releng.changes.requirements import Requirements, Roles
 from releng.changes.targets import Target, Values, as_conflicts
 from releng.permissions.questions import roles_of, strictest
 
@@ -54,6 +55,30 @@ class ExaminedWrite:
 
 
 @dataclass(frozen=True, slots=True)
+class RoleProgress:
+    """One role that must agree: how many of its holders, and the names of those who have."""
+
+    role: str
+    needed: int
+    signed: tuple[str, ...]
+
+    @property
+    def missing(self) -> int:
+        """How many are not there yet."""
+        return max(0, self.needed - len(self.signed))
+
+
+def progress_of(required: Roles, in_force: Sequence[Signoff]) -> list[RoleProgress]:
+    """Return how far the signoffs of each needed role are, by the name of the role."""
+    return [
+        RoleProgress(
+            role, needed, tuple(signoff.user.get_username() for signoff in in_force if signoff.role == role)
+        )
+        for role, needed in sorted(required.items())
+    ]
+
+
+@dataclass(frozen=True, slots=True)
 class Examination:
     """Everything that decides whether a scheduled change may be enacted, but its conditions."""
 
@@ -66,14 +91,12 @@ class Examination:
     @property
     def missing(self) -> Roles:
         """How many signoffs of each role are not there yet."""
-        given: dict[str, int] = {}
-        for signoff in self.in_force:
-            given[signoff.role] = given.get(signoff.role, 0) + 1
-        return {
-            role: count - given.get(role, 0)
-            for role, count in self.required.items()
-            if count > given.get(role, 0)
-        }
+        return {item.role: item.missing for item in self.progress if item.missing}
+
+    @property
+    def progress(self) -> list[RoleProgress]:
+        """The roles that must agree, each with what is there."""
+        return progress_of(self.required, self.in_force)
 
     @property
     def conflicts(self) -> tuple[Conflict, ...]:
@@ -97,21 +120,27 @@ def examine(scheduled: ScheduledChange, rows: dict[tuple[str, int], Any] | None 
     """Examine a scheduled change against the rows as they are; `rows` has those that are locked already."""
     writes = tuple(_examined(scheduled, write, rows or {}) for write in scheduled.writes.order_by("position"))
     digest = digest_of(scheduled, writes)
+    asked = Requirements()
     required = strictest(
         *(
-            required_signoffs(item.change, item.before, item.after, item.values)
+            asked.signoffs(item.change, item.before, item.after, item.values)
             for item in writes
             if item.before is not None or item.after is not None
         )
     )
     signoffs = scheduled.signoffs.select_related("user").order_by("time", "pk")
-    in_force = tuple(signoff for signoff in signoffs if counts(scheduled, signoff, digest))
+    in_force = tuple(
+        signoff for signoff in signoffs if counts(scheduled, signoff, digest, roles_of(signoff.user))
+    )
     return Examination(scheduled, writes, digest, required, in_force)
 
 
-def counts(scheduled: ScheduledChange, signoff: Signoff, digest: str) -> bool:
-    """Tell whether a signoff is in force: over this content, by somebody who holds the role today."""
-    if signoff.content_digest != digest or signoff.role not in roles_of(signoff.user):
+def counts(scheduled: ScheduledChange, signoff: Signoff, digest: str, roles: Collection[str]) -> bool:
+    """Tell whether a signoff is in force: over this content, by somebody who holds the role today.
+
+    `roles` are those that the giver holds.
+    """
+    if signoff.content_digest != digest or signoff.role not in roles:
         return False
     return settings.AUTHORS_MAY_SIGN_OFF or signoff.user_id != scheduled.author_id
 

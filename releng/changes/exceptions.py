@@ -80,6 +80,18 @@ class ContentChangedError(WrongStateError):
         )
 
 
+class FollowerNotSeenError(WrongStateError):
+    """What follows a change was to be signed with it, and was not among what the person looked at."""
+
+    code = "follower_not_seen"
+
+    def __init__(self, change: object, follower: object) -> None:
+        super().__init__(
+            f"Scheduled change {follower} follows scheduled change {change}, and you have not looked at it. "
+            "Look again, then sign; over the API give its digest in follower_digests."
+        )
+
+
 class OverlappingChangeError(WrongStateError):
     """The rows have changed in the same places that the scheduled change would change."""
 

@@ -1,6 +1,7 @@
 """The guard of direct writes: permission first, then whether others must agree.
 
-Named by the setting HISTORY_GUARD, so every request's change set carries it, and no view, form or verb can go round it.
+Asked by what the setting HISTORY_GUARD names, so every request's change set carries it, and no view, form or verb
+can go round it.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -11,30 +12,47 @@ from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 
 from history.context import Change
-from releases.storage import DataVersions
 from releases.validation import shown
 from releng.changes.actions import Proposal, propose
 from releng.changes.exceptions import spelled
 from releng.changes.kinds import KIND_OF, TARGETS
 from releng.changes.models import ScheduledChange
-from releng.changes.policy import required_signoffs
+from releng.changes.requirements import required_signoffs
 
 BUTTON = "_schedule"
 TEMPLATE = "changes/schedule.html"
 
 
-def conditions_of(post: Any) -> dict[str, Any]:
-    """Return the conditions that a form asks for: a time in UTC, or none for as soon as it is signed off."""
-    text = post.get("schedule_when", "").strip()
+def moment_of(text: str, label: str) -> datetime | None:
+    """Return the moment that somebody typed, None for nothing; without a zone it is meant in UTC.
+
+    Raises ValidationError, which begins with `label`.
+    """
+    text = text.strip()
     if not text:
-        return {}
+        return None
     try:
         found = parse_datetime(text if text.endswith("Z") or "+" in text else f"{text}Z")
     except ValueError:
         found = None
     if found is None:
-        raise ValidationError(f"When: {shown(text)}: write it as 2030-01-31 14:00, in UTC.")
-    return {"when": found}
+        raise ValidationError(f"{label}: {shown(text)}: write it as 2030-01-31 14:00, in UTC.")
+    return found
+
+
+def conditions_of(post: Any) -> dict[str, Any]:
+    """Return the conditions that a form asks for: a time in UTC, or none for as soon as it is signed off."""
+    moment = moment_of(post.get("schedule_when", ""), "When")
+    return {} if moment is None else {"when": moment}
+
+
+def followed(post: Any) -> ScheduledChange | None:
+    """Return the open change whose result a form wants to be based on; most want none."""
+    text = post.get("schedule_after", "")
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        return None
+    found: ScheduledChange | None = ScheduledChange.objects.filter(pk=int(text)).first()
+    return found
 
 
 class SchedulingMixin:
@@ -63,20 +81,17 @@ class SchedulingMixin:
             super().save_model(request, obj, form, change)  # type: ignore[misc]
             return
         target, values = TARGETS[KIND_OF[type(obj)]], form.cleaned_data
-        if "blob" in values:
-            obj.whole_document = values["blob"]
-        names = {"document" if name == "blob" else name for name in (form.changed_data if change else values)}
+        names = set(form.changed_data if change else values)
         allowed = names & {*target.fields, *(() if change else target.key_fields)}
         said = {name: value for name, value in target.values_of(obj).items() if name in allowed}
         if not change:
             said = {name: value for name, value in said.items() if value not in (None, "")}
-        base = values.get("based_on")
         self._propose(
             request,
             "update" if change else "insert",
             obj.pk if change else None,
             said,
-            base.as_tree() if isinstance(base, DataVersions) else base,
+            values.get("based_on"),
             values.get("reason", ""),
         )
 
@@ -119,7 +134,13 @@ class SchedulingMixin:
     ) -> None:
         own: Any = self
         proposal = Proposal(KIND_OF[own.model], change, values, object_id, base)
-        scheduled = propose(request.user, [proposal], conditions=conditions_of(request.POST), reason=reason)
+        scheduled = propose(
+            request.user,
+            [proposal],
+            conditions=conditions_of(request.POST),
+            reason=reason,
+            follows=followed(request.POST),
+        )
         request.scheduled_change = scheduled  # type: ignore[attr-defined]
         messages.success(request, "It is scheduled. Nothing is changed until it is signed off and due.")
 

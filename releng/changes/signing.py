@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -9,7 +10,12 @@ from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 
 from releng.changes.examination import Examination
-from releng.changes.exceptions import ContentChangedError, SignoffRefusedError, WrongChangeStateError
+from releng.changes.exceptions import (
+    ContentChangedError,
+    FollowerNotSeenError,
+    SignoffRefusedError,
+    WrongChangeStateError,
+)
 from releng.changes.models import ScheduledChange, Signoff
 from releng.changes.upkeep import State, by_verb, opened, refresh
 from releng.permissions.questions import is_admin, is_system, roles_of
@@ -23,12 +29,14 @@ def sign_off(
     comment: str = "",
     digest: str | None = None,
     with_followers: bool = False,
+    follower_digests: Mapping[int, str] | None = None,
 ) -> Signoff:
     """Agree, in a role, to what the change would write now; `digest` is that of what the person has looked at.
 
     Signing again in the same role does nothing, in another one is refused (T09). `with_followers` signs what
-    follows too, as a rollout is signed as one. Raises SignoffRefusedError, ContentChangedError,
-    WrongChangeStateError, PermissionDenied.
+    follows too, as a rollout is signed as one; whoever gives a digest then gives `follower_digests` as well, by
+    the id of each follower, and none is signed that was not looked at. Raises SignoffRefusedError,
+    ContentChangedError, FollowerNotSeenError, WrongChangeStateError, PermissionDenied.
     """
     scheduled = opened(change_id, "signed off", states=(State.PENDING,))
     if is_system(user):
@@ -47,9 +55,28 @@ def sign_off(
             raise ContentChangedError(scheduled)
         signoff = _sign(scheduled, user, role, comment)
         if with_followers:
+            seen = follower_digests or {}
             for follower in scheduled.followers.filter(state=State.PENDING).order_by("pk"):
-                sign_off(follower.pk, user, role, comment=comment, with_followers=True)
+                if digest is not None and follower.pk not in seen:
+                    raise FollowerNotSeenError(scheduled, follower)
+                sign_off(
+                    follower.pk,
+                    user,
+                    role,
+                    comment=comment,
+                    digest=seen.get(follower.pk),
+                    with_followers=True,
+                    follower_digests=seen,
+                )
     return signoff
+
+
+def followers_of(scheduled: ScheduledChange) -> list[ScheduledChange]:
+    """Return what `with_followers` signs besides a change: all pending ones that follow it, in their order."""
+    found = []
+    for follower in scheduled.followers.filter(state=State.PENDING).order_by("pk"):
+        found += [follower, *followers_of(follower)]
+    return found
 
 
 def revoke_signoff(change_id: int, actor: Any, *, user: Any = None) -> bool:

@@ -49,21 +49,34 @@ def work_for(agent: str) -> Work:
 def problems() -> list[str]:
     """Return what is wrong with the work of the agents, in sentences; nothing while all is well."""
     now = timezone.now()
-    states = _states(now)
-    late = [scheduled for scheduled, state in states if overdue_since(scheduled, state, now) is not None]
+    moments = ScheduledChange.objects.pending().order_by().values_list("pk", "when", "at_latest")
+    pending = len(moments)
+    # Only those whose moment is over are asked for their numbers: every page of the admin asks this.
+    over = [key for key, when, at_latest in moments if (when or at_latest or now) < now]
+    late = _overdue(over, now) if over else []
     found = []
     if late:
         more = f" and {len(late) - MOST_NAMED} more" if len(late) > MOST_NAMED else ""
         named = ", ".join(str(scheduled) for scheduled in late[:MOST_NAMED])
-        found.append(f"overdue scheduled changes: {named}{more}")
-    if states:
+        what = "scheduled change" if len(late) == 1 else "scheduled changes"
+        found.append(f"overdue: {what} {named}{more}")
+    if pending:
         last = AgentHeartbeat.objects.order_by("-last_pass").first()
         patience = timedelta(seconds=settings.AGENT_SILENT_SECONDS)
         if last is None:
-            found.append(f"{len(states)} changes are scheduled, and no agent has ever asked for work")
+            found.append(f"{pending} changes are scheduled, and no agent has ever asked for work")
         elif last.last_pass < now - patience:
             found.append(f"no agent has asked for work since {last.last_pass:%Y-%m-%d %H:%M:%S} UTC")
     return found
+
+
+def _overdue(keys: list[int], now: datetime) -> list[ScheduledChange]:
+    rows = ScheduledChange.objects.pending().filter(pk__in=keys).select_related("follows", "author")
+    return [
+        scheduled
+        for scheduled in rows.order_by("when", "pk")
+        if overdue_since(scheduled, due(scheduled, now), now) is not None
+    ]
 
 
 def _states(now: datetime) -> list[tuple[ScheduledChange, Due]]:

@@ -122,6 +122,9 @@ def _nightly(name: str, version: str, build_id: str) -> dict[str, Any]:
                     f"https://archive.mozilla.org/pub/firefox/nightly/latest-mozilla-central-l10n/"
                     f"firefox-{version}.{locale}.{entry['OS_FTP']}.complete.mar"
                 )
+    # As nightlies are: one repack is a day late, and one has failed.
+    platforms["Linux_x86_64-gcc3"]["locales"]["fr"]["buildID"] = "20251119093000"
+    del platforms["Darwin_x86_64-gcc3-u-i386-x86_64"]["locales"]["pt-BR"]
     return {
         "name": name,
         "product": "Firefox",
@@ -188,7 +191,7 @@ def releases() -> list[dict[str, Any]]:
     return [
         firefox("Firefox-72.0.2-build1", "72.0.2", "20200117190643"),
         firefox("Firefox-115.30.0esr-build1", "115.30.0", "20251104120000", shown="115.30.0esr"),
-        firefox("Firefox-128.0-build2", "128.0", "20240704121409"),
+        firefox("Firefox-128.0-build2", "128.0", "20240704121409") | {"read_only": True},
         firefox("Firefox-140.5.0esr-build1", "140.5.0", "20251104130000", shown="140.5.0esr"),
         firefox("Firefox-140.6.0esr-build2", "140.6.0", "20251117120000", shown="140.6.0esr"),
         firefox("Firefox-144.0-build2", "144.0", "20251006120000"),

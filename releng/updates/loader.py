@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
+from typing import Any
 
 from django.db import models
 from django.db.models.functions import Cast
 
 from history.models import ChangeSet, Generation
+from history.timeline import as_of
 from releases import models as stored
 from releases.blobs import Document, UnknownSchemaVersion, blob_for
 from releases.reading import consistent_read
@@ -91,9 +93,7 @@ class SnapshotLoader:
 
     def _take_rules(self, rows: models.QuerySet[Rule], gone: set[int]) -> None:
         kept = {rule_id: rule for rule_id, rule in self._rules.items() if rule_id not in gone}
-        for values in rows.order_by().values_list(*_RULE_COLUMNS).iterator(ROWS_AT_ONCE):
-            rule = EngineRule(**dict(zip(_RULE_FIELDS, values, strict=True)))
-            kept[rule.rule_id] = rule
+        kept.update(read_rules(rows))
         self._rules = kept
         self._index = RuleIndex(kept.values())
 
@@ -120,14 +120,33 @@ def _reach(roots: set[str], known: Known) -> Known:
     return reached
 
 
-def read_releases(names: Iterable[str]) -> Iterator[tuple[str, Release]]:
-    """Read the named releases with all their parts; one with an unknown schema version is left out."""
-    columns = ("pk", "name", "product", "document")
-    tops = {pk: rest for pk, *rest in stored.Release.objects.filter(name__in=names).values_list(*columns)}
+def read_rules(rows: models.QuerySet[Any]) -> Iterator[tuple[int, EngineRule]]:
+    """Read rules, or history rows of rules, as the engine sees them, each with its id."""
+    for values in rows.order_by().values_list(*_RULE_COLUMNS).iterator(ROWS_AT_ONCE):
+        rule = EngineRule(**dict(zip(_RULE_FIELDS, values, strict=True)))
+        yield rule.rule_id, rule
+
+
+def read_releases(names: Iterable[str], sequence: int | None = None) -> Iterator[tuple[str, Release]]:
+    """Read the named releases with all their parts, as they are or as they were after change set `sequence`.
+
+    One with an unknown schema version is left out. Two queries.
+    """
+    columns = ("id", "name", "product", "document")
+    found: models.QuerySet[Any] = (
+        stored.Release.objects.filter(name__in=names)
+        if sequence is None
+        else as_of(stored.Release, sequence, name__in=names)
+    )
+    tops = {pk: rest for pk, *rest in found.values_list(*columns)}
     parts: dict[int, dict[tuple[str, str], bytes]] = defaultdict(dict)
-    rows = (
+    of_releases: models.QuerySet[Any] = (
         stored.ReleasePart.objects.filter(release__in=tops)
-        .order_by()
+        if sequence is None
+        else as_of(stored.ReleasePart, sequence, release_id__in=list(tops))
+    )
+    rows = (
+        of_releases.order_by()
         .annotate(text=Cast("document", models.TextField()))
         .values_list("release_id", "platform", "locale", "text")
     )

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView, exception_handler
 
 from releases.models import Release, ReleasePart
+from releases.numbering import version_of, versions_of_all
 from releng.updates.problems import BadArgument, ProblemJSONRenderer, SortedJSONRenderer, problem
 from rules.models import EmergencyShutoff, PinnableRelease, Rule
 from rules.wire import WIRE_NAMES, rule_to_wire, shutoff_to_wire
@@ -269,28 +270,35 @@ class ReleaseList(ReadView):
             rows = rows.filter(name__startswith=prefix)
         if _is_true(self.argument("names_only")):
             return Response({"names": list(rows.values_list("name", flat=True))})
-        users = _rules_by_release()
+        users = rules_of_releases()
+        found = list(rows.defer("document"))
+        versions = versions_of_all(found)
         releases = [
             {
-                **row,
-                "rule_ids": sorted(users[row["name"]]),
-                "rule_info": {str(pk): info for pk, info in users[row["name"]].items()},
+                "name": release.name,
+                "product": release.product,
+                "data_version": versions[release.pk],
+                "read_only": release.read_only,
+                "rule_ids": sorted(users[release.name]),
+                "rule_info": {str(pk): info for pk, info in users[release.name].items()},
                 "required_signoffs": {},
                 "product_required_signoffs": {},
                 "scheduled_changes": [],
             }
-            for row in rows.values("name", "product", "data_version", "read_only")
+            for release in found
         ]
         return Response({"releases": releases})
 
 
-def _rules_by_release() -> dict[str, dict[int, dict[str, Any]]]:
+def rules_of_releases() -> dict[str, dict[int, dict[str, Any]]]:
+    """Return for each release that rules offer, by name: the rules' products and channels by their numbers."""
     users: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
-    rows = Rule.objects.values_list("pk", "product", "channel", "mapping_id", "fallback_mapping_id")
+    rows = Rule.objects.order_by("pk").values_list(
+        "pk", "product", "channel", "mapping_id", "fallback_mapping_id"
+    )
     for pk, product, channel, *names in rows:
-        for name in names:
-            if name is not None:
-                users[str(name)][pk] = {"product": product, "channel": channel}
+        for name in filter(None, names):
+            users[str(name)][pk] = {"product": product, "channel": channel}
     return users
 
 
@@ -306,11 +314,11 @@ class ReleaseDetail(ReadView):
     @documented("v1_releases_read", OpenApiTypes.OBJECT, PRETTY)
     def get(self, request: Request, name: str) -> Response:
         release = _found(Release.objects.filter(name=name), f"release {name}")
-        return _with_version(release.blob(), release.data_version)
+        return _with_version(release.blob(), version_of(release))
 
 
 class LocaleDetail(ReadView):
-    """One locale of a release; a platform that is an alias shows what it stands for."""
+    """One locale of a release; a platform that is an alias shows what it stands for. The version is the release's."""
 
     @documented("v1_releases_locale", OpenApiTypes.OBJECT)
     def get(self, request: Request, name: str, platform: str, locale: str) -> Response:
@@ -319,7 +327,7 @@ class LocaleDetail(ReadView):
         real = entry.get("alias", platform) if isinstance(entry, dict) else platform
         rows = ReleasePart.objects.filter(release=release, platform=real, locale=locale)
         part = _found(rows, f"{platform} {locale} of release {name}")
-        return _with_version(part.document, part.data_version)
+        return _with_version(part.document, version_of(release))
 
 
 class ShutoffList(ReadView):

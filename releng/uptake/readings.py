@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -61,12 +61,37 @@ def answer(question: Question) -> Reading | Unknown:
     now = timezone.now()
     rows = MetricReading.objects.filter(key=question.key)
     row = rows.first()
-    if row is None or row.tried_at <= now - timedelta(seconds=question.refresh_seconds):
+    if _is_old(row, question, now):
         if _is_ours_to_read(question, now):
             _read(question)
         row, now = rows.get(), timezone.now()
-    if row.value is None or row.read_at is None:
-        return Unknown(row.problem or f"{question.name} is being read for the first time")
+    return _told(row, question, now)
+
+
+def answers(questions: Iterable[Question], most_read: int) -> dict[str, Reading | Unknown]:
+    """Return what is stored for many questions, by key: one query, and `answer` for at most `most_read` old ones."""
+    now = timezone.now()
+    asked = {question.key: question for question in questions}
+    rows = MetricReading.objects.in_bulk(list(asked), field_name="key") if asked else {}
+    found = {}
+    for key, question in asked.items():
+        row = rows.get(key)
+        if most_read > 0 and _is_old(row, question, now):
+            most_read -= 1
+            found[key] = answer(question)
+        else:
+            found[key] = _told(row, question, now)
+    return found
+
+
+def _is_old(row: MetricReading | None, question: Question, now: datetime) -> bool:
+    return row is None or row.tried_at <= now - timedelta(seconds=question.refresh_seconds)
+
+
+def _told(row: MetricReading | None, question: Question, now: datetime) -> Reading | Unknown:
+    if row is None or row.value is None or row.read_at is None:
+        problem = row.problem if row is not None else ""
+        return Unknown(problem or f"{question.name} is being read for the first time")
     age = max(now - row.read_at, timedelta(0))
     if age > timedelta(seconds=settings.UPTAKE_STALE_SECONDS):
         why = f": {row.problem}" if row.problem else ""

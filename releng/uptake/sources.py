@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from releng.uptake.configuration import BadSourceError, metric_source, uptake_source
 from releng.uptake.fetching import Endpoint, fetch
-from releng.uptake.readings import NoReadingError, Question, Reading, Unknown, answer
+from releng.uptake.readings import NoReadingError, Question, Reading, Unknown, answer, answers
 from releng.uptake.traffic import Series, Traffic, measured, series, shares
 
 __all__ = [
@@ -26,7 +26,12 @@ __all__ = [
     "series",
     "shares",
     "uptake_of",
+    "uptakes_of",
 ]
+
+
+UptakePlace = tuple[str, str, str, str | None]
+"""A product, a channel, a version, and a build target or None for all."""
 
 
 def uptake_of(product: str, channel: str, version: str, build_target: str | None = None) -> Reading | Unknown:
@@ -34,12 +39,26 @@ def uptake_of(product: str, channel: str, version: str, build_target: str | None
 
     With `build_target`, of the clients of that platform. The setting UPTAKE_SOURCE says where that comes from.
     """
-    places = _places(product, channel, version, build_target)
     try:
-        question = _question("uptake", uptake_source(), places)
+        return answer(_uptake_question((product, channel, version, build_target)))
     except BadSourceError as error:
         return Unknown(f"uptake is not configured: {error}")
-    return answer(replace(question, read=lambda: _percentage(question)))
+
+
+def uptakes_of(places: Iterable[UptakePlace], most_read: int) -> dict[UptakePlace, Reading | Unknown]:
+    """Return many uptakes for a list: what is stored, in one query; at most `most_read` that are old are read anew."""
+    places = list(places)
+    try:
+        questions = {place: _uptake_question(place) for place in places}
+    except BadSourceError as error:
+        return dict.fromkeys(places, Unknown(f"uptake is not configured: {error}"))
+    found = answers(questions.values(), most_read)
+    return {place: found[question.key] for place, question in questions.items()}
+
+
+def _uptake_question(place: UptakePlace) -> Question:
+    question = _question("uptake", uptake_source(), _places(*place))
+    return replace(question, read=lambda: _percentage(question))
 
 
 def metric(name: str, product: str, channel: str, version: str) -> Reading | Unknown:

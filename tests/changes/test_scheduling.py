@@ -24,6 +24,7 @@ from releng.changes.examination import examine
 from releng.changes.exceptions import (
     ChangeScheduledError,
     ContentChangedError,
+    FollowerNotSeenError,
     NotDueError,
     PastTimeError,
     SignoffRefusedError,
@@ -460,6 +461,32 @@ def test_follower__based_on_the_result_of_the_first__both_enacted_in_order(
     with act(agent):
         assert attempt(second.pk, agent).outcome == Outcome.ENACTED
     assert (fresh(rule).background_rate, fresh(rule).data_version) == (0, 3)
+
+
+def test_follower__signed_along_by_somebody_who_looked__only_as_it_was_shown(
+    rule, bob, rita, signoffs
+) -> None:
+    first = schedule(bob, rule, {"background_rate": 25})
+    second = schedule(bob, rule, {"background_rate": 0}, follows=first)
+    third = schedule(bob, rule, {"background_rate": 100}, follows=second)
+    shown = {change.pk: fresh(change).content_digest for change in (second, third)}
+
+    def sign(digests: dict[int, str]) -> None:
+        digest = fresh(first).content_digest
+        with act(rita):
+            actions.sign_off(
+                first.pk, rita, "relman", digest=digest, with_followers=True, follower_digests=digests
+            )
+
+    with pytest.raises(FollowerNotSeenError, match=f"change {third}"):
+        sign({second.pk: shown[second.pk]})
+    with act(bob):
+        actions.edit(third.pk, bob, based_on=third.data_version, values={0: {"background_rate": 90}})
+    with pytest.raises(ContentChangedError, match=f"change {third}"):
+        sign(shown)
+    assert not Signoff.objects.filter(user=rita).exists(), "none of them is signed"
+    sign(shown | {third.pk: fresh(third).content_digest})
+    assert Signoff.objects.filter(user=rita).count() == 3
 
 
 def test_follower__first_is_edited__signoffs_over_the_second_are_void(rule, bob, rita, signoffs) -> None:

@@ -8,6 +8,7 @@ import yaml
 from django.core.management import call_command
 
 from history.changesets import change_set
+from releases.actions import submit_locale
 from releng.updates.urls import read_api_urls
 from rules.models import Rule
 from tests.updates.client import call
@@ -85,6 +86,16 @@ def test_locale__real_and_alias__are_the_same(get):
     other = get("/api/v1/releases/Firefox-145.0.1-build1/builds/WINNT_x86_64-msvc-x64/de")
     assert one[2] == other[2]
     assert one[2]["buildID"] == "20251116120000"
+
+
+def test_release__after_a_locale_changed__shows_one_version_everywhere(get):
+    name, place = "Firefox-145.0.1-build1", "WINNT_x86_64-msvc/de"
+    document = get(f"/api/v1/releases/{name}/builds/{place}")[2]
+    with change_set(actor_name="anna", reason="a build"):
+        submit_locale(name, "Firefox", *place.split("/"), {**document, "buildID": "20251117120000"})
+    assert get(f"/api/v1/releases?name_prefix={name}")[2]["releases"][0]["data_version"] == 2
+    for target in (name, f"{name}/builds/{place}", f"{name}/builds/WINNT_x86_64-msvc/fr"):
+        assert get(f"/api/v1/releases/{target}")[1]["X-Data-Version"] == "2", target
 
 
 def test_shutoffs_and_pins__are_shown(get):

@@ -177,6 +177,7 @@ def test_recorder__unexpected_failure__is_logged_and_counting_goes_on(monkeypatc
 
 def test_recorder__after_a_fork__leaves_the_parents_counts_to_the_parent(recorder, monkeypatch):
     recorder.ensure_running()
+    parents = recorder._stop
     try:
         count(recorder)
         monkeypatch.setattr(os, "getpid", lambda: -1)
@@ -185,6 +186,7 @@ def test_recorder__after_a_fork__leaves_the_parents_counts_to_the_parent(recorde
         assert total() == 0
     finally:
         recorder.stop()
+        parents.set()  # there was no real fork: both threads are here
 
 
 @pytest.mark.django_db(transaction=True)

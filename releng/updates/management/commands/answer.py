@@ -8,12 +8,11 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from releases.blobs import ClientError
+from releng.updates.asking import ask, question_of_url
 from releng.updates.loader import current_snapshot
 from releng.updates.request import Kind, parse_request
-from rules.engine.decide import decide
-from rules.engine.explain import Explanation, explain
-from rules.engine.render import EMPTY_DOCUMENT, Answer, render_client_error, render_json, render_xml
+from rules.engine.explain import Explanation
+from rules.engine.render import EMPTY_DOCUMENT, Answer
 from rules.models import Rule
 
 
@@ -46,15 +45,10 @@ class Command(BaseCommand):
             return
         if request.query is None:
             raise CommandError(f"{parts.path} is not an update URL; it begins with /update/ or /json/.")
-        snapshot = current_snapshot()
+        asked = ask(question_of_url(url, user_agent), current_snapshot(), dice)
         if options["explain"]:
-            self._show(explain(request.query, snapshot, lambda: dice))
-        try:
-            decision = decide(request.query, snapshot, lambda: dice)
-            answer = (render_xml if request.kind is Kind.XML else render_json)(decision, snapshot)
-        except ClientError as error:
-            answer = render_client_error(error)
-        self._print(answer)
+            self._show(asked.explanation)
+        self._print(asked.answer)
 
     def _print(self, answer: Answer) -> None:
         self.stdout.write(f"Status: {answer.status}")

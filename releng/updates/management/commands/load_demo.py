@@ -7,10 +7,20 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
 from history.changesets import change_set
-from releng.changes.demo import PEOPLE, make_people, schedule
+from releng.changes.demo import (
+    BEFORE_THE_ROLLOUT,
+    DATA_LOADED,
+    PEOPLE,
+    PEOPLE_MADE,
+    clock_at,
+    make_people,
+    tell_story,
+)
 from releng.updates.demo import demo_data
+from releng.uptake.demo import make_traffic
 from rules.datafile import load
 from rules.models import Rule
 
@@ -31,12 +41,18 @@ class Command(BaseCommand):
             raise CommandError(
                 "The demo has a user with a known password: it needs DEBUG=true, and no real data."
             )
+        now = timezone.now()
         users = get_user_model().objects
-        user = users.filter(username=DEMO_USER).first() or make_people(DEMO_USER, DEMO_PASSWORD)
+        with clock_at(now - PEOPLE_MADE):
+            user = users.filter(username=DEMO_USER).first() or make_people(DEMO_USER, DEMO_PASSWORD)
         if not Rule.objects.exists():
-            with change_set(actor=user, reason="Demo data"):
-                load(demo_data())
-            schedule("firefox-release", "firefox-beta", "Firefox-145.0.1-build1")
+            data = demo_data()
+            release_rule = dict(data["rules"][0])
+            data["rules"][0] |= BEFORE_THE_ROLLOUT
+            with clock_at(now - DATA_LOADED), change_set(actor=user, reason="Demo data"):
+                load(data)
+            tell_story(release_rule, now)
+            make_traffic(now)
         host = "http://127.0.0.1:8000"
         self.stdout.write(
             f"Demo data are loaded.\n  Admin:  {host}/admin/  ({DEMO_USER}, or {', '.join(PEOPLE)} / {DEMO_PASSWORD})\n"

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import APIException, MethodNotAllowed
 from rest_framework.request import Request
@@ -22,7 +23,7 @@ from releases.exceptions import WrongStateError
 from releng.api import conditional
 from releng.api.authentication import ClientAuthentication
 from releng.api.dryrun import SignoffCollector
-from releng.api.parsing import StrictJSONParser, is_true, number, refuse_large
+from releng.api.parsing import LARGEST_NUMBER, StrictJSONParser, is_true, number, refuse_large
 from releng.api.problems import Refusal, Refusals, handle
 from releng.api.throttling import ClientThrottle
 from releng.updates.problems import BadArgument, SortedJSONRenderer
@@ -32,12 +33,13 @@ READING = ("GET", "HEAD", "OPTIONS")
 
 
 class ApiView(APIView):
-    """An endpoint for those who are known; `needed` names the Django permission of each method.
+    """An endpoint for those who are known; `needed` names the Django permission of each method, or several.
 
-    A method without an entry in `needed` is for nobody. With `open_reads`, and the setting API_ANONYMOUS_READS,
-    anybody may read. Query arguments that are not declared in `arguments` are refused. Bodies are JSON objects.
-    `?dry_run=1` on a write does everything and then takes it back. `refusals` are answers of this endpoint's own,
-    `field_names` the names on the wire of fields that have another one.
+    One of several is enough to be let in; which of them it takes, the verbs ask. A method without an entry in
+    `needed` is for nobody. With `open_reads`, and the setting API_ANONYMOUS_READS, anybody may read. Query arguments
+    that are not declared in `arguments` are refused. Bodies are JSON objects. `?dry_run=1` on a write does everything
+    and then takes it back. `refusals` are answers of this endpoint's own, `field_names` the names on the wire of
+    fields that have another one.
     """
 
     authentication_classes: ClassVar[list[Any]] = [ClientAuthentication, SessionAuthentication]
@@ -45,7 +47,7 @@ class ApiView(APIView):
     throttle_classes: ClassVar[list[Any]] = [ClientThrottle]
     renderer_classes = [SortedJSONRenderer]
     parser_classes = [StrictJSONParser]
-    needed: ClassVar[dict[str, str]] = {}
+    needed: ClassVar[Mapping[str, str | tuple[str, ...]]] = {}
     open_reads: ClassVar[bool] = False
     arguments: ClassVar[frozenset[str]] = frozenset()
     refusals: ClassVar[Refusals] = {}
@@ -84,7 +86,7 @@ class ApiView(APIView):
         try:
             super().perform_authentication(request)
         except (APIException, PermissionDenied):
-            request.user = None
+            request.user = AnonymousUser()
             self.check_throttles(request)
             raise
 
@@ -100,12 +102,13 @@ class ApiView(APIView):
             self.permission_denied(request)
         self.require(self.needed.get("GET" if method == "HEAD" else method))
 
-    def require(self, permission: str | None, obj: Any = None) -> None:
-        """Raise PermissionDenied unless the asker has a Django permission."""
+    def require(self, permission: str | tuple[str, ...] | None, obj: Any = None) -> None:
+        """Raise PermissionDenied unless the asker has a Django permission, or one of several."""
         user: Any = self.request.user
-        if permission is None or not user.has_perm(permission, obj):
+        names = (permission,) if isinstance(permission, str) else permission or ()
+        if not any(user.has_perm(name, obj) for name in names):
             raise PermissionDenied(
-                f"{user.get_username()} lacks the permission {permission or 'to do this'}."
+                f"{user.get_username()} lacks the permission {' or '.join(names) or 'to do this'}."
             )
 
     def declared_arguments(self) -> frozenset[str]:
@@ -118,6 +121,8 @@ class ApiView(APIView):
             raise BadArgument(
                 f"Extra query parameter(s) {', '.join(undeclared)} not in spec", title="Bad Request"
             )
+        if any(isinstance(value, int) and value > LARGEST_NUMBER for value in kwargs.values()):
+            raise Http404("There is no object with such a number.")
         for name, value in (*request.query_params.items(), *kwargs.items()):
             if "\0" in str(value):
                 raise BadArgument(f"{name}: has a NUL character.", title="Bad Request")
@@ -127,8 +132,6 @@ class ApiView(APIView):
     def body(self) -> dict[str, Any]:
         """Return the JSON object that was sent; nothing sent counts as an empty one."""
         data = self.request.data
-        if data is None or data == "":
-            return {}
         if not isinstance(data, dict):
             raise BadArgument("The body must be a JSON object.", title="Bad Request")
         return dict(data)
@@ -189,19 +192,16 @@ class ApiView(APIView):
             if isinstance(final.data, dict) and not is_refused:
                 final.data.setdefault("required_signoffs", {})
         final.render()
-        if "X-Data-Version" in final and not is_refused:
+        if "X-Data-Version" in final and final.data is not None and not is_refused:
             final["ETag"] = conditional.tag(final)
             if request.method in READING and conditional.matches(request, final["ETag"]):
                 final.status_code, final.content = 304, b""
         if not is_refused:
             for act in self._when_rendered:
                 act(final)
-        if (is_refused or self.is_dry_run) and self._may_roll_back(request):
+        # Without a change set the transaction, if there is one, is somebody else's.
+        if (is_refused or self.is_dry_run) and context.current() is not None:
             transaction.set_rollback(True)
-
-    @staticmethod
-    def _may_roll_back(request: Request) -> bool:
-        return request.method not in READING and transaction.get_connection().in_atomic_block
 
 
 class ContractView(ApiView):

@@ -61,6 +61,13 @@ class Progress(Shape):
     unknown = serializers.CharField(allow_blank=True)
 
 
+class Follower(Shape):
+    """A change that follows another one, and the digest of what it would write."""
+
+    id = serializers.IntegerField()
+    digest = serializers.CharField()
+
+
 class Scheduled(Shape):
     """A scheduled change; the last fields only for open ones that are asked for by themselves."""
 
@@ -82,6 +89,7 @@ class Scheduled(Shape):
     in_force = serializers.ListField(child=serializers.CharField(), required=False)
     conflicts = serializers.ListField(child=serializers.DictField(), required=False)
     problems = serializers.ListField(child=serializers.CharField(), required=False)
+    followers = Follower(many=True, required=False)
     due = serializers.BooleanField(required=False)
     waiting_for = serializers.ListField(child=serializers.CharField(), required=False)
     progress = Progress(many=True, required=False)
@@ -119,6 +127,11 @@ class SigningOff(Shape):
     comment = serializers.CharField(required=False)
     digest = serializers.CharField(required=False, help_text="Of the content that was looked at.")
     with_followers = serializers.BooleanField(required=False)
+    follower_digests = serializers.DictField(
+        child=serializers.CharField(),
+        required=False,
+        help_text="By the id of each follower; needed with `digest` and `with_followers`.",
+    )
 
 
 class Comment(Shape):

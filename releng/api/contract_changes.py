@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.contrib.auth import get_user_model
@@ -26,8 +27,9 @@ from releng.api.revisions import DEFAULT_REVISIONS, milliseconds, moment
 from releng.changes import actions
 from releng.changes.actions import Proposal
 from releng.changes.enacting import enact
-from releng.changes.examination import Examination, examine
-from releng.changes.models import ScheduledChange, ScheduledWrite
+from releng.changes.examination import examine
+from releng.changes.models import ScheduledChange, ScheduledWrite, Signoff
+from releng.changes.standing import standings
 
 VIEW = "changes.view_scheduledchange"
 PROPOSE = "changes.add_scheduledchange"
@@ -41,17 +43,26 @@ CHANGES: tuple[Change, ...] = ("insert", "update", "delete")
 # --- On the wire --------------------------------------------------------------------------------------------
 
 
-def scheduled_to_wire(kind: Kind, write: ScheduledWrite, examination: Examination | None) -> dict[str, Any]:
-    """Return one proposed write as a row: the row as it would be, and who has agreed.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told of a write besides what it proposes: the row as it would be, or is; who must agree, and who has."""
 
-    `examination` is that of an open change; one that has been enacted shows what was written.
-    """
+    row: Any
+    required: Mapping[str, int]
+    in_force: Iterable[Signoff]
+
+
+def scheduled_to_wire(kind: Kind, write: ScheduledWrite, told: Told) -> dict[str, Any]:
+    """Return one proposed write as a row: the row as it would be, and who has agreed."""
     scheduled = write.scheduled_change
-    signoffs = examination.in_force if examination is not None else scheduled.signoffs.all()
-    row = kind.to_wire(_values(kind, write, examination), write.object_id)
+    values = kind.target.values_of(told.row) if told.row is not None else {}
+    # Of one that is over, what was written: the row has changed since, perhaps.
+    row = kind.to_wire(
+        values if scheduled.is_open and values else {**values, **write.values}, write.object_id
+    )
     return {
         **row,
-        "data_version": kind.version_in(write.base),
+        "data_version": kind.version_in(write),
         "sc_id": scheduled.pk,
         "sc_data_version": scheduled.data_version,
         "scheduled_by": scheduled.author.get_username(),
@@ -59,18 +70,14 @@ def scheduled_to_wire(kind: Kind, write: ScheduledWrite, examination: Examinatio
         "complete": scheduled.state == ScheduledChange.State.ENACTED,
         "when": milliseconds(scheduled.when) if scheduled.when is not None else None,
         **_telemetry(kind, scheduled),
-        "signoffs": {signoff.user.get_username(): signoff.role for signoff in signoffs},
-        "required_signoffs": examination.required if examination is not None else {},
+        "signoffs": {signoff.user.get_username(): signoff.role for signoff in told.in_force},
+        "required_signoffs": told.required,
     }
 
 
-def _values(kind: Kind, write: ScheduledWrite, examination: Examination | None) -> Mapping[str, Any]:
-    for item in examination.writes if examination is not None else ():
-        row = item.after if item.after is not None else item.before
-        if item.write.pk == write.pk and row is not None:
-            return kind.target.values_of(row)
+def _standing(kind: Kind, write: ScheduledWrite) -> Mapping[str, Any]:
     row = kind.target.find(write.object_id) if write.object_id is not None else None
-    return {**(kind.target.values_of(row) if row is not None else {}), **write.values}
+    return kind.target.values_of(row) if row is not None else {}
 
 
 def _telemetry(kind: Kind, scheduled: ScheduledChange) -> dict[str, Any]:
@@ -87,6 +94,14 @@ def signoffs_of(scheduled: ScheduledChange) -> dict[str, str]:
 
 
 # --- Endpoints ----------------------------------------------------------------------------------------------
+
+
+ORDERINGS = {
+    "sc_id": "scheduled_change",
+    "when": "scheduled_change__when",
+    "scheduled_by": "scheduled_change__author__username",
+    "change_type": "change",
+}
 
 
 class KindView(ListView, ContractView):
@@ -117,8 +132,39 @@ class KindView(ListView, ContractView):
 
     def row(self, write: ScheduledWrite) -> dict[str, Any]:
         """Return a write as a row."""
-        is_open = write.scheduled_change.is_open
-        return scheduled_to_wire(self.kind, write, examine(write.scheduled_change) if is_open else None)
+        scheduled, found = write.scheduled_change, self.kind.target.find
+        if not scheduled.is_open:
+            standing = found(write.object_id) if write.object_id is not None else None
+            return scheduled_to_wire(self.kind, write, Told(standing, {}, scheduled.signoffs.all()))
+        examination = examine(scheduled)
+        (item,) = (item for item in examination.writes if item.write.pk == write.pk)
+        row = item.after if item.after is not None else item.before
+        return scheduled_to_wire(self.kind, write, Told(row, examination.required, examination.in_force))
+
+    def rows(self, writes: Sequence[ScheduledWrite]) -> list[dict[str, Any]]:
+        """Return writes as rows; but for releases, whose documents are merged, in few queries however many they are."""
+        if self.kind.target_name == "release":
+            return [self.row(write) for write in writes]
+        model: Any = self.kind.target.model
+        opened = {
+            write.scheduled_change_id: write.scheduled_change
+            for write in writes
+            if write.scheduled_change.is_open
+        }
+        progress = {one.scheduled.pk: one for one in standings(list(opened.values()))}
+        over = {write.object_id for write in writes if write.scheduled_change_id not in opened}
+        past = model._base_manager.in_bulk(over - {None})
+        found = []
+        for write in writes:
+            standing = progress.get(write.scheduled_change_id)
+            if standing is None:
+                told = Told(past.get(write.object_id), {}, write.scheduled_change.signoffs.all())
+            else:
+                places = zip(standing.writes, standing.rows, strict=True)
+                before, after = next(states for other, states in places if other.pk == write.pk)
+                told = Told(after if after is not None else before, standing.required, standing.in_force)
+            found.append(scheduled_to_wire(self.kind, write, told))
+        return found
 
     def when(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return the condition that the body has, if any."""
@@ -148,6 +194,7 @@ class ChangeList(KindView):
     """Scheduled changes of one kind: list them."""
 
     needed = {"GET": VIEW}
+    orderings = ORDERINGS
 
     def declared_arguments(self) -> frozenset[str]:
         own = {"all", *self.kind.asked} if self.request.method in ("GET", "HEAD") else set()
@@ -161,8 +208,8 @@ class ChangeList(KindView):
             told = self.argument(name)
             if told is not None:
                 rows = self.kind.narrowed(rows, name, told)
-        page, count = self.page(rows.order_by("scheduled_change", "position"))
-        return Response({"count": count, "scheduled_changes": [self.row(write) for write in page]})
+        page, count = self.page(rows.order_by(*self._order(), "scheduled_change", "position"))
+        return Response({"count": count, "scheduled_changes": self.rows(list(page))})
 
 
 class ProposingList(ChangeList):
@@ -287,9 +334,9 @@ class ChangeRevisions(KindView):
         """Newest first: what was proposed, and when it was to happen."""
         write = self.write(sc_id)
         found, count = self.page(_versions(sc_id), default=DEFAULT_REVISIONS)
-        past = _past_of(write)
+        past, standing = _past_of(write), _standing(self.kind, write)
         return Response(
-            {"count": count, "revisions": [_revision(self.kind, write, row, past) for row in found]}
+            {"count": count, "revisions": [_revision(self.kind, write, row, past, standing) for row in found]}
         )
 
     def post(self, request: Request, sc_id: int) -> Response:
@@ -363,11 +410,14 @@ def _written(row: Any, past: list[Any]) -> Any:
     return next((write for write in past if write.change_set.sequence <= sequence), past[-1])
 
 
-def _revision(kind: Kind, write: ScheduledWrite, row: Any, past: list[Any]) -> dict[str, Any]:
+def _revision(
+    kind: Kind, write: ScheduledWrite, row: Any, past: list[Any], standing: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a version proposed, in the row as it stands: what is not proposed stays as it is."""
     then = _written(row, past)
     return {
-        **kind.to_wire(then.values, write.object_id),
-        "data_version": kind.version_in(then.base),
+        **kind.to_wire({**standing, **then.values}, write.object_id),
+        "data_version": kind.version_in(then, row.change_set.sequence),
         "sc_id": write.scheduled_change_id,
         "sc_data_version": row.data_version,
         "scheduled_by": row.author.get_username(),

@@ -10,9 +10,8 @@ from rest_framework import serializers
 
 from history.context import Change
 from history.values import Json
-from releases.storage import DataVersions
+from releases.numbering import version_at, version_of
 from releng.api.parsing import json_text, number, text
-from releng.api.release_versions import contract_version, version_of
 from releng.api.rules import KEYS as RULE_KEYS
 from releng.api.rules import RuleShape, found_rule
 from releng.api.users import Options, account_named, options_from_wire
@@ -66,9 +65,9 @@ class Kind:
         version: int = row.data_version
         return version
 
-    def version_in(self, base: Json) -> int | None:
-        """Return the same of what a proposal is based on."""
-        return None if base is None else int(base["data_version"])
+    def version_in(self, write: Any, sequence: int | None = None) -> int | None:
+        """Return the same of the row that a write is based on, perhaps as of a change set."""
+        return None if write.base is None else int(write.base["data_version"])
 
 
 class Rules(Kind):
@@ -117,7 +116,7 @@ class Permissions(Kind):
         }
 
     def from_wire(self, body: Mapping[str, Any], *, new: bool) -> Values:
-        values: Values = options_from_wire(body["options"]) if "options" in body or new else {}
+        values: Values = options_from_wire(body.get("options")) if "options" in body or new else {}
         if new:
             user = account_named(text(body.get("username"), "username"))
             values |= {"user": user.pk, "permission": text(body.get("permission"), "permission")}
@@ -218,8 +217,12 @@ class Releases(Kind):
     def version_of(self, row: Any) -> int:
         return version_of(row)
 
-    def version_in(self, base: Json) -> int | None:
-        return None if base is None else contract_version(DataVersions.from_tree(base))
+    def version_in(self, write: Any, sequence: int | None = None) -> int | None:
+        release = self.target.find(write.object_id) if write.base is not None else None
+        if release is None:
+            return None
+        # What is written to a release is merged into what is scheduled for it at once: the base is the release itself.
+        return version_of(release) if sequence is None else version_at(release.pk, sequence)
 
     def from_wire(self, body: Mapping[str, Any], *, new: bool) -> Values:
         names = ("name", "product") if new else ("product",)

@@ -161,11 +161,21 @@ def _optional(field: Any) -> Any:
     return type(field)(required=False, allow_null=True, **kept)
 
 
+def _nullable(field: Any) -> Any:
+    """Return a field that is null where the row is gone."""
+    kept = {key: value for key, value in field._kwargs.items() if key != "allow_null"}  # noqa: SLF001
+    return type(field)(allow_null=True, **kept)
+
+
 def _list_schema(kind: Kind, name: str, row: type[Shape]) -> Any:
     listed = _shape_of_list(f"Scheduled{type(kind).__name__}List", "scheduled_changes", row)
     asked = [OpenApiParameter(argument, str) for argument in kind.asked]
     everything = OpenApiParameter("all", str, description="Also those that have been enacted.")
-    methods = {"get": documented(f"{name}_list", listed, everything, *asked, *list_parameters())}
+    methods = {
+        "get": documented(
+            f"{name}_list", listed, everything, *asked, *list_parameters(None, *views.ORDERINGS)
+        )
+    }
     if kind.proposes:
         changes = serializers.ChoiceField(
             choices=[change for change in views.CHANGES if change in kind.proposes]
@@ -217,7 +227,8 @@ def _signoffs_schema(name: str) -> Any:
 
 
 def _revisions_schema(kind: Kind, name: str) -> Any:
-    row = _shape(kind, "Revision", Revised, ScheduledRow)
+    columns = {name: _nullable(column) for name, column in kind.columns.items()}
+    row = _shape(kind, "Revision", Revised, ScheduledRow, fields=columns)
     listed = _shape_of_list(f"Scheduled{type(kind).__name__}Revisions", "revisions", row)
     return extend_schema_view(
         get=documented(f"{name}_revisions", listed, *list_parameters(), refusals=READ),

@@ -76,7 +76,7 @@ class CombinedHistory(ListView, ContractView):
         def proposal_to_wire(row: Any) -> dict[str, Any]:
             return {
                 **kind.to_wire(row.values, row.object_id),
-                "data_version": kind.version_in(row.base),
+                "data_version": kind.version_in(row, row.change_set.sequence),
                 "sc_id": row.scheduled_change_id,
                 "change_type": row.change,
             }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import django_filters
+from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter
@@ -21,6 +22,24 @@ LIMIT = OpenApiParameter(
 )
 
 Filters = type[django_filters.FilterSet]
+
+
+class _YesOrNo(forms.NullBooleanField):
+    """Takes what says yes or no; Django's own takes anything else for no answer."""
+
+    widget = forms.TextInput  # the select that goes with it would take what it does not know for nothing
+
+    def to_python(self, value: Any) -> Any:
+        found = super().to_python(value)
+        if found is None and value not in self.empty_values:
+            raise ValidationError("must be true or false.")
+        return found
+
+
+class FlagFilter(django_filters.BooleanFilter):
+    """A filter by yes or no; any other value is refused."""
+
+    field_class = _YesOrNo
 
 
 class ListView(ApiView):

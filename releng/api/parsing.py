@@ -27,9 +27,21 @@ class BodyTooLarge(APIException):
     status_code = 413
 
 
+class LengthRequired(APIException):
+    """The length of the body is not announced, so that none of it would be read."""
+
+    status_code = 411
+    default_detail = "Send the length of the body as Content-Length; bodies in chunks are not read."
+
+
 def refuse_large(request: Request) -> None:
-    """Raise BodyTooLarge for a body that is announced as too large; more than is announced is never read."""
+    """Refuse a body that is announced as too large, or not announced; more than is announced is never read.
+
+    Raises BodyTooLarge and LengthRequired.
+    """
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    if not request.META.get("CONTENT_LENGTH") and request.META.get("HTTP_TRANSFER_ENCODING"):
+        raise LengthRequired
     length = request.META.get("CONTENT_LENGTH") or "0"
     if most is not None and length.isdigit() and int(length) > most:
         raise BodyTooLarge(f"The body has {length} bytes; at most {most} are read.")

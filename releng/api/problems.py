@@ -97,6 +97,9 @@ def _own(error: Exception, known: Refusals, names: Mapping[str, str]) -> Respons
     if refusal is None:
         logger.error("api.failed", exc_info=error)
         return Response(problem(500, "Internal Server Error", "Unknown error"), status=500)
+    if isinstance(error, OperationalError):
+        logger.warning("api.database_busy", exc_info=error)
+        error = OperationalError(refusal.detail)  # what the database says is for the log
     messages = _messages(error, names)
     text = messages[0] if len(messages) == 1 else "; ".join(messages)
     body = problem(refusal.status, refusal.title, refusal.detail or text or refusal.title)

@@ -84,7 +84,7 @@ class MillisecondsFilter(django_filters.NumberFilter):
     """A bound on the time of a change."""
 
     def filter(self, qs: Any, value: Any) -> Any:
-        return qs if value is None else super().filter(qs, moment(str(value), str(self.extra["label"])))
+        return qs if value is None else super().filter(qs, moment(str(value), str(self.label)))
 
 
 class HistoryFilters(django_filters.FilterSet):

@@ -19,7 +19,7 @@ from releng.api import shapes
 from releng.api.base import ContractView
 from releng.api.conditional import versioned
 from releng.api.idempotency import idempotent
-from releng.api.listing import ListView, list_parameters
+from releng.api.listing import FlagFilter, ListView, list_parameters
 from releng.api.revisions import (
     Change,
     Revised,
@@ -132,12 +132,12 @@ def _filters() -> dict[str, Any]:
         if wire in NUMBERS:
             kind = django_filters.NumberFilter
         elif wire in FLAGS:
-            kind = django_filters.BooleanFilter
+            kind = FlagFilter
         found[wire] = kind(attribute)
     return found | {
         "priority_from": django_filters.NumberFilter("priority", "gte"),
         "priority_to": django_filters.NumberFilter("priority", "lte"),
-        "mapping_prefix": django_filters.CharFilter("mapping_id", "startswith"),
+        "mapping_prefix": django_filters.CharFilter("mapping__name", "startswith"),
         "comment_contains": django_filters.CharFilter("comment", "icontains"),
     }
 

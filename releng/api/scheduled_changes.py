@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import django_filters
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.utils.dateparse import parse_datetime
@@ -15,32 +16,53 @@ from rest_framework.response import Response
 from releases.validation import shown
 from releng.api import change_shapes, shapes
 from releng.api.base import ApiView
+from releng.api.idempotency import idempotent
+from releng.api.listing import DEFAULT_LIMIT, ListView, list_parameters
 from releng.api.parsing import number
-from releng.api.shapes import DATA_VERSION, DRY_RUN, IF_MATCH, ONE, READ, documented
-from releng.changes import actions, conditions
+from releng.api.shapes import (
+    DATA_VERSION,
+    DRY_RUN,
+    IDEMPOTENCY_KEY,
+    IF_MATCH,
+    ONE,
+    READ,
+    VERSION_HEADERS,
+    documented,
+)
+from releng.changes import actions, conditions, signing
 from releng.changes.actions import Proposal
 from releng.changes.conditions import due
 from releng.changes.enacting import enact
 from releng.changes.examination import examine
 from releng.changes.models import ScheduledChange
 from releng.changes.rollouts import Rollout, throttled_rollout
-from releng.updates.problems import BadArgument
 
-MOST_LISTED = 1_000
 VIEW = "changes.view_scheduledchange"
 PROPOSE = "changes.add_scheduledchange"
 CHANGE = "changes.change_scheduledchange"
 ENACT = "changes.enact_scheduledchange"
 
-LIST_ARGUMENTS = (
-    OpenApiParameter("state", str, description="One state, `open` (the default) or `all`."),
-    OpenApiParameter("product", str),
-    OpenApiParameter("channel", str),
-    OpenApiParameter("target", str, description="A kind of row."),
-    OpenApiParameter("author", str, description="A user name."),
-    OpenApiParameter("page", int),
-    OpenApiParameter("limit", int, description="At most 1000; 100 unless told."),
-)
+
+class ScheduledFilters(django_filters.FilterSet):
+    """What the list can be asked for; a change with several writes is found by each of them."""
+
+    state = django_filters.ChoiceFilter(
+        choices=[(name, name) for name in ("open", "all", *ScheduledChange.State.values)],
+        method="in_state",
+        help_text="One state, `open` (unless told) or `all`.",
+    )
+    product = django_filters.CharFilter("writes__product")
+    channel = django_filters.CharFilter("writes__channel")
+    target = django_filters.CharFilter("writes__target", help_text="A kind of row.")
+    author = django_filters.CharFilter("author__username", help_text="A user name.")
+
+    def in_state(self, rows: Any, name: str, value: str) -> Any:
+        """Return the changes in a state, or those that are open."""
+        if value == "all":
+            return rows
+        return rows.open() if value == "open" else rows.filter(state=value)
+
+
 USERNAME = OpenApiParameter("username", str, description="Whose signoff; one's own unless told.")
 
 
@@ -100,6 +122,10 @@ def _examined(scheduled: ScheduledChange) -> dict[str, Any]:
         "in_force": [signoff.user.get_username() for signoff in examination.in_force],
         "conflicts": [conflict.as_dict() for conflict in examination.conflicts],
         "problems": list(examination.problems),
+        "followers": [
+            {"id": follower.pk, "digest": follower.content_digest}
+            for follower in signing.followers_of(scheduled)
+        ],
         "due": state.met,
         "waiting_for": list(state.waiting_for),
         "progress": [
@@ -133,19 +159,20 @@ def moment(value: Any, name: str) -> datetime:
     return found
 
 
-def _proposals(given: Any) -> list[Proposal]:
+def proposals_of(given: Any, name: str = "writes") -> list[Proposal]:
+    """Return proposals from the list of writes that a body has as `name`; raise ValidationError naming it."""
     if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
-        raise ValidationError({"writes": "must be a list of objects."})
+        raise ValidationError({name: "must be a list of objects."})
     known = {"target", "change", "object_id", "values", "base"}
     found = []
     for position, item in enumerate(given):
         if unknown := sorted(item.keys() - known):
             raise ValidationError(
-                {"writes": f"{position}: {', '.join(unknown)} is none of {', '.join(sorted(known))}."}
+                {name: f"{position}: {', '.join(unknown)} is none of {', '.join(sorted(known))}."}
             )
         values = item.get("values") or {}
         if not isinstance(values, dict):
-            raise ValidationError({"writes": f"{position}: values must be an object."})
+            raise ValidationError({name: f"{position}: values must be an object."})
         key = item.get("object_id")
         found.append(
             Proposal(
@@ -159,45 +186,37 @@ def _proposals(given: Any) -> list[Proposal]:
     return found
 
 
-class ScheduledChangeList(ApiView):
+class ScheduledChangeList(ListView):
     """List scheduled changes, or schedule one."""
 
     needed = {"GET": VIEW, "POST": PROPOSE}
-    arguments = frozenset({"state", "product", "channel", "target", "author", "page", "limit"})
+    filters = ScheduledFilters
+    orderings = {"id": "pk", "when": "when", "state": "state", "author": "author__username"}
 
-    @documented("v2_scheduled_changes_list", change_shapes.ScheduledPage, *LIST_ARGUMENTS)
+    @documented(
+        "v2_scheduled_changes_list",
+        change_shapes.ScheduledPage,
+        *list_parameters(ScheduledFilters, *orderings),
+    )
     def get(self, request: Request) -> Response:
-        """The newest first; open ones unless `state` names another, or `all`."""
-        asked = request.query_params
-        state = asked.get("state", "open")
+        """The newest first; open ones unless `state` names another, or `all`. Always in pages, of 100 unless told."""
         rows = ScheduledChange.objects.all()
-        if state == "open":
+        if "state" not in request.query_params:
             rows = rows.open()
-        elif state != "all":
-            if state not in ScheduledChange.State.values:
-                known = ", ".join([*ScheduledChange.State.values, "open", "all"])
-                raise BadArgument(f"state: {state!r} is none of {known}.", title="Bad Request")
-            rows = rows.filter(state=state)
-        for name in ("product", "channel", "target"):
-            if name in asked:
-                rows = rows.filter(**{f"writes__{name}": asked[name]})
-        if "author" in asked:
-            rows = rows.filter(author__username=asked["author"])
-        rows = rows.distinct()
-        limit = min(number(asked.get("limit", 100), "limit"), MOST_LISTED)
-        start = (number(asked.get("page", 1), "page") - 1) * limit
-        page = rows.select_related("author", "enacted_by").prefetch_related("writes", "signoffs__user")
-        found = [described(scheduled) for scheduled in page.order_by("-pk")[start : start + limit]]
-        return Response({"count": rows.count(), "scheduled_changes": found})
+        page, count = self.page(self.chosen(rows, "-pk").distinct(), default=DEFAULT_LIMIT)
+        found = page.select_related("author", "enacted_by").prefetch_related("writes", "signoffs__user")
+        return Response({"count": count, "scheduled_changes": [described(one) for one in found]})
 
     @documented(
         "v2_scheduled_changes_create",
         change_shapes.Scheduled,
         DRY_RUN,
+        IDEMPOTENCY_KEY,
         body=change_shapes.Proposed,
         status=201,
         refusals=ONE,
     )
+    @idempotent
     def post(self, request: Request) -> Response:
         """Schedule `writes` under `conditions`; `{"as_soon_as_signed": true}` is a condition too."""
         body = self.body()
@@ -208,7 +227,7 @@ class ScheduledChangeList(ApiView):
         follows = body.get("follows")
         scheduled = actions.propose(
             request.user,
-            _proposals(body.get("writes")),
+            proposals_of(body.get("writes")),
             conditions=condition_fields(given),
             reason=str(body.get("reason") or ""),
             follows=ScheduledChange.objects.get(pk=number(follows, "follows")) if follows else None,
@@ -222,7 +241,7 @@ class ScheduledChangeDetail(ApiView):
     needed = {"GET": VIEW, "PATCH": CHANGE, "DELETE": CHANGE}
     arguments = frozenset({"data_version"})
 
-    @documented("v2_scheduled_changes_read", change_shapes.Scheduled, refusals=READ)
+    @documented("v2_scheduled_changes_read", change_shapes.Scheduled, *VERSION_HEADERS, refusals=READ)
     def get(self, request: Request, change_id: int) -> Response:
         """All of it, and what is still missing."""
         scheduled = ScheduledChange.objects.select_related("author", "enacted_by").get(pk=change_id)
@@ -285,7 +304,7 @@ class ScheduledChangeSignoffs(ApiView):
     def post(self, request: Request, change_id: int) -> Response:
         """Sign off in `role`; `digest` is that of the content that was looked at."""
         body = self.body()
-        _refuse_unknown(body, {"role", "comment", "digest", "with_followers"})
+        _refuse_unknown(body, {"role", "comment", "digest", "with_followers", "follower_digests"})
         actions.sign_off(
             change_id,
             request.user,
@@ -293,6 +312,7 @@ class ScheduledChangeSignoffs(ApiView):
             comment=str(body.get("comment") or ""),
             digest=body.get("digest"),
             with_followers=bool(body.get("with_followers")),
+            follower_digests=_digests(body.get("follower_digests")),
         )
         return _whole(ScheduledChange.objects.get(pk=change_id))
 
@@ -361,10 +381,12 @@ class RolloutList(ApiView):
         "v2_rollouts_create",
         change_shapes.RolloutSteps,
         DRY_RUN,
+        IDEMPOTENCY_KEY,
         body=change_shapes.RolloutPlan,
         status=201,
         refusals=ONE,
     )
+    @idempotent
     def post(self, request: Request) -> Response:
         """Raise the rate at `start`, drop it to 0 at the target uptake or the time limit, offer to all at `finish`."""
         body = self.body()
@@ -382,6 +404,12 @@ class RolloutList(ApiView):
             body[name] = number(body[name], name)
         steps = throttled_rollout(request.user, Rollout(**{**body, **times}), reason=reason)
         return Response({"scheduled_changes": [described(step, whole=True) for step in steps]}, status=201)
+
+
+def _digests(given: Any) -> dict[int, str]:
+    if given is not None and not isinstance(given, dict):
+        raise ValidationError({"follower_digests": f"{shown(given)}: must be an object, digests by id."})
+    return {number(key, "follower_digests"): str(digest) for key, digest in (given or {}).items()}
 
 
 def _whole(scheduled: ScheduledChange) -> Response:

@@ -22,6 +22,7 @@ REFUSALS = {
     403: "A permission is missing.",
     404: "There is no such object.",
     409: "The state of the object does not allow it.",
+    411: "The length of the body is not announced.",
     412: "If-Match names another version than the current one.",
     413: "The body is too large.",
     415: "The body is no JSON.",
@@ -146,7 +147,7 @@ def documented(
     """
     names = {parameter.name for parameter in parameters}
     codes = {*refusals, 429}
-    codes |= {413, 415} if body is not None else set()
+    codes |= {411, 413, 415} if body is not None else set()
     codes |= {412} if IF_MATCH.name in names else set()
     codes |= {422} if IDEMPOTENCY_KEY.name in names else set()
     responses: dict[Any, Any] = dict(answer) if isinstance(answer, Mapping) else {status: answer}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import django_filters
@@ -218,7 +219,7 @@ class OfProduct:
 
     model: ClassVar[Any] = ProductRequiredSignoff
     keys: ClassVar[tuple[str, ...]] = ("product", "channel", "role")
-    needed: ClassVar[dict[str, str]] = {
+    needed: ClassVar[Mapping[str, str | tuple[str, ...]]] = {
         "GET": "permissions.view_productrequiredsignoff",
         "POST": "permissions.add_productrequiredsignoff",
         "DELETE": "permissions.delete_productrequiredsignoff",
@@ -230,7 +231,7 @@ class OfPermissions:
 
     model: ClassVar[Any] = PermissionRequiredSignoff
     keys: ClassVar[tuple[str, ...]] = ("product", "role")
-    needed: ClassVar[dict[str, str]] = {
+    needed: ClassVar[Mapping[str, str | tuple[str, ...]]] = {
         "GET": "permissions.view_permissionrequiredsignoff",
         "POST": "permissions.add_permissionrequiredsignoff",
         "DELETE": "permissions.delete_permissionrequiredsignoff",

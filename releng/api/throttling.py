@@ -54,10 +54,9 @@ class ClientThrottle(BaseThrottle):
     def allow_request(self, request: Request, view: Any) -> bool:
         """Count this request; tell whether it is within the limit."""
         user = request.user
-        known = user is not None and user.is_authenticated
         self._wait = (
             wait_for(f"account:{user.pk}", settings.API_RATE)
-            if known
+            if user.is_authenticated
             else wait_for(f"address:{address_of(request)}", settings.API_ANONYMOUS_RATE)
         )
         return self._wait is None

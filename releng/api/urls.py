@@ -2,7 +2,22 @@
 
 from django.urls import path, re_path
 
-from releng.api import agent, histories, pins, rules, scheduled_changes, shutoffs, signoffs, users
+from releng.api import (
+    agent,
+    decide,
+    histories,
+    pins,
+    release_acts,
+    release_locales,
+    release_states,
+    releases,
+    releases_v2,
+    rules,
+    scheduled_changes,
+    shutoffs,
+    signoffs,
+    users,
+)
 from releng.api.contract_urls import contract_urls
 from releng.api.routing import nothing, without_slash
 
@@ -14,6 +29,15 @@ urlpatterns = [
     path("rules/columns/<str:column>", rules.RuleColumn.as_view()),
     path("rules/<int:rule_id>/revisions", rules.RuleRevisions.as_view()),
     path("rules/<str:id_or_alias>", rules.RuleDetail.as_view()),
+    path("releases", releases.ReleaseList.as_view()),
+    path("releases/columns/<str:column>", release_states.ReleaseColumn.as_view()),
+    path("releases/<str:name>", releases.ReleaseDetail.as_view()),
+    path("releases/<str:name>/builds", release_locales.LocaleBatch.as_view()),
+    path("releases/<str:name>/builds/<str:platform>/<str:locale>", release_locales.LocaleDetail.as_view()),
+    path("releases/<str:name>/read_only", release_states.ReleaseReadOnly.as_view()),
+    path("releases/<str:name>/read_only/product/required_signoffs", release_states.UnlockSignoffs.as_view()),
+    path("releases/<str:name>/revisions", release_states.ReleaseRevisions.as_view()),
+    path("releases/<str:name>/revisions/<int:version>", release_states.ReleaseRevision.as_view()),
     path("emergency_shutoff", shutoffs.ShutoffList.as_view()),
     path("emergency_shutoff/<str:product>/<str:channel>", shutoffs.ShutoffDetail.as_view()),
     path("users", users.UserList.as_view()),
@@ -30,6 +54,15 @@ urlpatterns = [
     path("required_signoffs/permissions/revisions", signoffs.PermissionRequirementVersions.as_view()),
     path("required_signoffs/permissions/history", histories.PermissionSignoffHistory.as_view()),
     *contract_urls(),
+    path("decide", decide.Decide.as_view()),
+    path("v2/releases", releases_v2.ReleaseV2List.as_view()),
+    path("v2/releases/<str:name>", releases_v2.ReleaseV2Detail.as_view()),
+    path("v2/releases/<str:name>/data_versions", releases_v2.DataVersionTree.as_view()),
+    path("v2/releases/<str:name>/read_only", release_acts.ReleaseV2ReadOnly.as_view()),
+    path("v2/releases/<str:name>/signoff", release_acts.ReleaseV2Signoff.as_view()),
+    path("v2/releases/<str:name>/enact", release_acts.ReleaseV2Enact.as_view()),
+    path("v2/releases/<str:name>/pinnable", release_acts.ReleaseV2Pinnable.as_view()),
+    path("v2/releases/<str:name>/<str:place>/data_version", releases_v2.PartVersion.as_view()),
     path("v2/pins", pins.PinList.as_view()),
     path("v2/pins/<str:product>/<str:channel>/<str:version>", pins.PinDetail.as_view()),
     path("v2/scheduled_changes", scheduled_changes.ScheduledChangeList.as_view()),

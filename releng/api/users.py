@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from releases.validation import shown
 from releng.api.base import ContractView
 from releng.api.conditional import versioned
-from releng.api.listing import ListView, list_parameters
+from releng.api.listing import FlagFilter, ListView, list_parameters
 from releng.api.parsing import json_text
 from releng.api.shapes import (
     DATA_VERSION,
@@ -141,7 +141,7 @@ class UserFilters(django_filters.FilterSet):
     username = django_filters.CharFilter()
     permission = django_filters.CharFilter("permissions__permission")
     role = django_filters.CharFilter("roles__role")
-    is_active = django_filters.BooleanFilter()
+    is_active = FlagFilter()
 
 
 # --- On the wire --------------------------------------------------------------------------------------------
@@ -161,6 +161,9 @@ def options_from_wire(sent: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or (unknown := sorted(value.keys() - set(OPTION_NAMES))):
         wrong = ", ".join(unknown) if isinstance(value, dict) else shown(value)
         raise ValidationError({"options": f"{wrong}: must be an object of products and actions."})
+    for name, found in value.items():
+        if found is not None and not isinstance(found, list):  # the letters of a text are no products
+            raise ValidationError({"options": f"{name}: {shown(found)}: must be a list."})
     return {name: value.get(name) or None for name in OPTION_NAMES}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.bench import history, updates, uptake
+from tests.bench import api, history, updates, uptake
 
 DEFAULT_DATA = Path(__file__).resolve().parents[3] / "shared" / "conformance"
 
@@ -16,3 +16,4 @@ if __name__ == "__main__":
     data = Path(os.environ.get("BENCH_DATA", DEFAULT_DATA))
     updates.run(data, folder)
     uptake.run(data, folder)
+    api.run(folder)

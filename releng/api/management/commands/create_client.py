@@ -8,9 +8,10 @@ from django.contrib.auth import get_user_model
 from django.core.management import CommandError, CommandParser
 from django.core.management.base import BaseCommand
 from django.db import transaction
-from oauth2_provider.generators import generate_client_secret
-from oauth2_provider.models import get_access_token_model, get_application_model
+from oauth2_provider.models import get_application_model
 
+from releng.permissions.credentials import make_client, rotate_secret
+from releng.permissions.management.accounts import operator
 from releng.permissions.questions import is_system
 
 
@@ -31,26 +32,15 @@ class Command(BaseCommand):
 
     @transaction.atomic
     def handle(self, *args: Any, name: str, user: str | None, rotate: bool, **options: Any) -> None:
-        model = get_application_model()
-        found = model.objects.filter(name=name).first()
+        found = get_application_model().objects.filter(name=name).first()
         if rotate:
             if found is None:
                 raise CommandError(f"There is no client {name}.")
-            client = found
-            get_access_token_model().objects.filter(application=client).delete()
+            client, secret = found, rotate_secret(found, by=operator())
         else:
             if found is not None:
                 raise CommandError(f"There is a client {name} already; --rotate gives it a new secret.")
-            client = model(
-                name=name,
-                user=self._account(user),
-                client_type=model.CLIENT_CONFIDENTIAL,
-                authorization_grant_type=model.GRANT_CLIENT_CREDENTIALS,
-            )
-        secret = generate_client_secret()
-        client.client_secret = secret
-        client.full_clean(exclude=["client_secret"])
-        client.save()
+            client, secret = make_client(name, self._account(user), by=operator())
         self.stdout.write(f"CLIENT_ID={client.client_id}\nCLIENT_SECRET={secret}")
 
     def _account(self, name: str | None) -> Any:

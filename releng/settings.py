@@ -33,15 +33,18 @@ INSTALLED_APPS = [
     "releng.changes",
     "releng.agent",
     "releng.api",
+    "releng.console",
     "releng.apps.UpdatesAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
+    "django.contrib.humanize",
     "django.contrib.sessions",
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
-    "django.contrib.staticfiles",
+    "releng.apps.UpdatesStaticConfig",
     "axes",
     "csp",
+    "django_ace",
     "dockerflow.django",
     "django_filters",
     "oauth2_provider",
@@ -61,6 +64,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
+    "releng.console.confirming.ConfirmationMiddleware",
     "history.middleware.ChangeSetMiddleware",
 ]
 ROOT_URLCONF = "releng.urls"
@@ -110,11 +114,17 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "releng.permissions.backend.PermissionBackend",
 ]
-# Asked before every write of a request: permission of the actor, and whether others must agree.
-HISTORY_GUARD = "releng.changes.guard.guard"
+# Asked before every write of a request: whether it is still the same person, permission of the actor, and whether
+# others must agree.
+HISTORY_GUARD = "releng.console.confirming.guard"
+REAUTH_MINUTES = env.float("REAUTH_MINUTES", default=15)
+if REAUTH_MINUTES <= 0:
+    raise ImproperlyConfigured(f"REAUTH_MINUTES must be above 0, not {REAUTH_MINUTES:g}.")
 AUTHORS_MAY_SIGN_OFF = env.bool("AUTHORS_MAY_SIGN_OFF", default=True)
 OVERDUE_MINUTES = env.float("OVERDUE_MINUTES", default=10)
 AGENT_SILENT_SECONDS = env.float("AGENT_SILENT_SECONDS", default=300)
+GOOD_STATE_HOURS = env.float("GOOD_STATE_HOURS", default=24)
+THROTTLE_LONG_DAYS = env.float("THROTTLE_LONG_DAYS", default=7)
 MAIL_LEAD_MINUTES = env.float("MAIL_LEAD_MINUTES", default=15)
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -127,6 +137,44 @@ AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", default=5)
 AXES_COOLOFF_TIME = env.float("LOGIN_COOLOFF_HOURS", default=0.25)
 AXES_VERBOSE = False
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+# The end that the page names stays: trying again meanwhile does not move it.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_WHITELIST_CALLABLE = "releng.console.sso.is_return"
+AXES_LOCKOUT_CALLABLE = "releng.console.signin.locked_out"
+# Failed sign-ins are kept with what was sent, but for these fields; the last ones are of forms that ask again.
+AXES_SENSITIVE_PARAMETERS = [
+    *("username", "ip_address", "password", "again", "confirm-password"),
+    *("password1", "password2", "old_password", "new_password1", "new_password2"),
+]
+SIGN_IN_HELP = env.str("SIGN_IN_HELP", default="")
+
+# Single sign-on: all of these, or none.
+OIDC_RP_CLIENT_ID = env.str("OIDC_CLIENT_ID", default="")
+OIDC_RP_CLIENT_SECRET = env.str("OIDC_CLIENT_SECRET", default="")
+OIDC_ISSUER = env.str("OIDC_ISSUER", default="")
+OIDC_OP_AUTHORIZATION_ENDPOINT = env.str("OIDC_AUTHORIZATION_URL", default="")
+OIDC_OP_TOKEN_ENDPOINT = env.str("OIDC_TOKEN_URL", default="")
+OIDC_OP_USER_ENDPOINT = env.str("OIDC_USERINFO_URL", default="")
+OIDC_OP_JWKS_ENDPOINT = env.str("OIDC_JWKS_URL", default="")
+OIDC_NAME = env.str("OIDC_NAME", default="single sign-on")
+if OIDC_RP_CLIENT_ID:
+    for variable, value in (
+        ("OIDC_CLIENT_SECRET", OIDC_RP_CLIENT_SECRET),
+        ("OIDC_ISSUER", OIDC_ISSUER),
+        ("OIDC_AUTHORIZATION_URL", OIDC_OP_AUTHORIZATION_ENDPOINT),
+        ("OIDC_TOKEN_URL", OIDC_OP_TOKEN_ENDPOINT),
+        ("OIDC_USERINFO_URL", OIDC_OP_USER_ENDPOINT),
+        ("OIDC_JWKS_URL", OIDC_OP_JWKS_ENDPOINT),
+    ):
+        if not value:
+            raise ImproperlyConfigured(f"OIDC_CLIENT_ID is set, so single sign-on needs {variable}, too.")
+    AUTHENTICATION_BACKENDS.append("releng.permissions.oidc.SingleSignOnBackend")
+OIDC_RP_SIGN_ALGO = "RS256"  # nothing else: a token must not choose how it is checked
+OIDC_USE_PKCE = True
+OIDC_CREATE_USER = False
+OIDC_TIMEOUT = 5  # seconds
+OIDC_AUTHENTICATION_CALLBACK_URL = "oidc_callback"
+LOGIN_REDIRECT_URL = "admin:index"
 
 # --- The update service -----------------------------------------------------------------------------------
 
@@ -227,7 +275,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "releng.api.description.Description",
 }
 
 OAUTH2_PROVIDER = {
@@ -256,9 +304,18 @@ OAUTH2_PROVIDER = {
 }
 
 SPECTACULAR_SETTINGS = {
-    "TITLE": "Update server",
-    "DESCRIPTION": "Rules, releases and what belongs to them.",
-    "VERSION": "1",
+    "TITLE": "API of the update server",
+    "DESCRIPTION": (
+        "Through this API automation submits builds, and changes who is offered what: rules, releases, pins, emergency "
+        "shutoffs, users and their permissions, and the scheduled changes that people sign off.\n\n"
+        "Get a token at `/oauth/token`, send it as `Authorization: Bearer`. Writes say on which `data_version` they "
+        "are based. Every refusal is a problem document (RFC 9457). `dry_run=1` tries a write out."
+    ),
+    "VERSION": "2",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "releng.api.description.complete",
+    ],
     "ENUM_NAME_OVERRIDES": {"ChangeType": ["insert", "update", "delete"], "Deletion": ["delete"]},
     "SCHEMA_PATH_PREFIX": r"/api(?:/v[12])?/",
     "SERVE_INCLUDE_SCHEMA": False,

@@ -1,5 +1,6 @@
 """What every test may use."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
@@ -30,6 +31,14 @@ def _fixture_teardown(self: TransactionTestCase) -> None:
 TransactionTestCase._fixture_teardown = _fixture_teardown  # type: ignore[method-assign]
 
 
+def pytest_collection_modifyitems(items: list[Any]) -> None:
+    """Mark the tests that ask the configured database: others need not run again on another one."""
+    for item in items:
+        case = isinstance(getattr(item, "cls", None), type) and issubclass(item.cls, TransactionTestCase)
+        if case or item.get_closest_marker("django_db") or {"db", "transactional_db"} & {*item.fixturenames}:
+            item.add_marker("database")
+
+
 @pytest.fixture
 def acting() -> Callable[..., AbstractContextManager[Any]]:
     """`with acting("reason"):` opens a change set, as a command would."""
@@ -44,3 +53,15 @@ def in_change_set(db: None, acting: Callable[..., AbstractContextManager[Any]]) 
 
 
 as_command = partial(change_set, actor_name="tester", reason="test", origin="command")
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    """Fail a test that leaves a thread of the service running: it would hold a connection to the test's database."""
+    before = set(threading.enumerate())
+    yield
+    ours = ("uptake-recorder", "snapshot-keeper")
+    left = [thread for thread in set(threading.enumerate()) - before if thread.name in ours]
+    for thread in left:
+        thread.join(5)
+    assert not [thread for thread in left if thread.is_alive()]

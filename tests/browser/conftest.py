@@ -6,6 +6,7 @@ import os
 import shutil
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 from releng.updates.management.commands.load_demo import DEMO_PASSWORD, DEMO_USER
@@ -46,27 +47,73 @@ def site(tmp_path_factory):
 
 @pytest.fixture
 def open_page(chromium, site):
-    """Return a function that opens a signed-in page; fails when a page complained on the console."""
+    """Return a function that opens a signed-in page; fails when a page complained on the console.
+
+    Violations of the Content-Security-Policy are complaints, too. `refused=True` is for pages that show an answer of
+    400 or more on purpose: the browser tells these on the console.
+    """
     complaints, contexts = [], []
 
-    def make(*, scheme="light", width=1200, **options):
+    def make(*, user=DEMO_USER, scheme="light", width=1200, refused=False, **options):
         context = chromium.new_context(
             color_scheme=scheme, viewport={"width": width, "height": 900}, base_url=site, **options
         )
         contexts.append(context)
         page = context.new_page()
-        page.on(
-            "console",
-            lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None,
-        )
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto("/admin/login/")
-        page.fill("#id_username", DEMO_USER)
-        page.fill("#id_password", DEMO_PASSWORD)
-        page.click("[type=submit]")
+
+        def heard(said):
+            status = refused and said.text.startswith("Failed to load resource: the server responded with")
+            if said.type in ("error", "warning") and not status:
+                complaints.append(f"{page.url}: {said.text}")
+
+        page.on("console", heard)
+        page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
+        if user is not None:
+            page.goto("/admin/login/")
+            page.fill("#id_username", user)
+            page.fill("#id_password", DEMO_PASSWORD)
+            page.click("[type=submit]")
+            page.wait_for_url("**/admin/")
         return page
 
     yield make
     for context in contexts:
         context.close()
     assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture
+def accessible():
+    """Return a function that fails when axe finds a page hard to use for somebody, by the rules of WCAG 2.2 AA."""
+    rules = {
+        "type": "tag",
+        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    }
+
+    def check(page):
+        page.wait_for_load_state()  # a click does not wait for the page that it leads to
+        found = (
+            Axe()
+            .run(page, options={"runOnly": rules, "resultTypes": ["violations"], "preload": False})
+            .response["violations"]
+        )
+        told = [
+            f"{page.url}: {entry['id']}: {node['html'][:200]}: {node['failureSummary']}"
+            for entry in found
+            for node in entry["nodes"]
+        ]
+        assert not told, "\n".join(told)
+
+    return check
+
+
+@pytest.fixture
+def narrow():
+    """Return a function that fails when a page is wider than the window, so that it scrolls sideways."""
+
+    def check(page):
+        page.wait_for_load_state()
+        wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wider <= 0, f"{page.url} is {wider} pixels wider than the window"
+
+    return check

@@ -2,11 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEMO_ENV := DEBUG=true DATABASE_URL=sqlite:///$(CURDIR)/demo/demo.sqlite3
+DEMO_ENV := DEBUG=true LOG_LEVEL=WARNING DATABASE_URL=sqlite:///$(CURDIR)/demo/demo.sqlite3
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: help demo test test-large lint types check bench screenshots requirements clean
+.PHONY: help demo test fuzz-api lint check bench screenshots requirements clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -22,7 +22,7 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 
 demo: $(VENV)/.installed ## Run everything on SQLite with demo data at http://127.0.0.1:8000
 	@mkdir -p demo
-	@$(DEMO_ENV) $(BIN)/python manage.py migrate --verbosity 0
+	@$(DEMO_ENV) $(BIN)/python manage.py migrate --verbosity 0 --skip-checks
 	@$(DEMO_ENV) $(BIN)/python manage.py load_demo
 	@($(DEMO_ENV) $(BIN)/python manage.py create_client agent --user agent 2>/dev/null || \
 		$(DEMO_ENV) $(BIN)/python manage.py create_client agent --rotate) | sed 's/^/AGENT_/' > demo/agent.env
@@ -31,10 +31,14 @@ demo: $(VENV)/.installed ## Run everything on SQLite with demo data at http://12
 	$(DEMO_ENV) $(BIN)/granian --interface wsgi --host $(HOST) --port $(PORT) --workers 1 --blocking-threads 4 --backpressure 64 \
 		--log-level warning releng.wsgi:application
 
+# On PostgreSQL only what asks this database is run again: pure tests, and those with servers of their own, are not.
 test: $(VENV)/.installed-dev ## Run all tests on SQLite, and on PostgreSQL when TEST_DATABASE_URL is set
-	env -u TEST_DATABASE_URL $(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
-	@if [ -n "$$TEST_DATABASE_URL" ]; then $(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS); \
+	env -u TEST_DATABASE_URL $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@if [ -n "$$TEST_DATABASE_URL" ]; then $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m database $(PYTEST_ARGS); \
 	else echo "TEST_DATABASE_URL is not set: the run on PostgreSQL is left out."; fi
+
+fuzz-api: $(VENV)/.installed-dev ## Ask the whole API many made-up requests (FUZZ_EXAMPLES for each operation)
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-300} $(BIN)/pytest -n 2 tests/api/test_fuzz.py $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev ## Style and types
 	$(BIN)/ruff check .
@@ -51,6 +55,9 @@ check: $(VENV)/.installed-dev ## Django's own checks, with production settings; 
 
 bench: $(VENV)/.installed-dev ## Benchmarks, printed as tables (BENCH_DATA names a folder with larger data)
 	$(BIN)/python -m tests.bench
+
+screenshots: $(VENV)/.installed-dev ## Pictures of the main pages into build/screenshots, and those of the README
+	SCREENSHOTS=build/screenshots $(BIN)/pytest -q -n 0 tests/browser/test_screenshots.py
 
 requirements: $(VENV)/.installed-dev ## Pin requirements*.in again
 	$(BIN)/pip install --quiet pip-tools

@@ -68,6 +68,7 @@ def test_release__gaps_stand_out__and_can_be_filtered(open_page, accessible, nar
     accessible(page)
     narrow(page)
     page.get_by_role("link", name=re.compile("Show only")).click()
+    page.wait_for_url("**?gaps*")
     assert page.locator(".release-table tbody tr").count() == 2
     page.get_by_role("button", name="Compare the two").click()
     page.wait_for_url("**/compare/**")

@@ -201,6 +201,7 @@ UPTAKE_LEAST_REQUESTS = env.int("UPTAKE_LEAST_REQUESTS", default=1000)
 UPTAKE_REFRESH_SECONDS = env.float("UPTAKE_REFRESH_SECONDS", default=30)
 UPTAKE_STALE_SECONDS = env.float("UPTAKE_STALE_SECONDS", default=600)
 METRICS = env.json("METRICS", default={})
+METRICS_TOKEN = env("METRICS_TOKEN", default="")
 
 # --- Language and time ------------------------------------------------------------------------------------
 

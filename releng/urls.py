@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView
 
 from releng.api import docs
 from releng.api.tokens import TokenEndpoint
+from releng.changes.monitoring import Metrics
 from releng.console.sso import Begin, Callback
 from releng.updates.urls import read_api_urls
 
@@ -15,6 +16,7 @@ handler404 = "releng.console.pages.missing"
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("__metrics__", Metrics.as_view(), name="metrics"),
     path("admin/history/", include("history.urls")),
     path("admin/oidc/sign-in/", Begin.as_view(), name="oidc_begin"),
     path("admin/oidc/callback/", Callback.as_view(), name="oidc_callback"),

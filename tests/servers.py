@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import os
 import shutil
@@ -186,3 +187,26 @@ def manage(env: dict[str, str], *arguments: str, stdin: str | None = None, timeo
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
+
+
+def sqlite_with(demo: bool, factory: pytest.TempPathFactory, folder: Path) -> str:
+    """Return the URL of a migrated SQLite database of one's own in `folder`, with the demo data or empty.
+
+    It is made once for all processes of the test run, and copied for each who asks.
+    """
+    shared = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    made = shared / ("demo.sqlite3" if demo else "empty.sqlite3")
+    with (shared / f"{made.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            draft = made.with_suffix(".draft")
+            env = environment(f"sqlite:///{draft}", DEBUG="true")
+            manage(env, "migrate", "--verbosity", "0")
+            if demo:
+                manage(env, "load_demo")
+            draft.rename(made)  # the last connection has taken the journal in
+    own = folder / "site.sqlite3"
+    shutil.copyfile(made, own)
+    return f"sqlite:///{own}"

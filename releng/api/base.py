@@ -10,6 +10,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.cache import patch_vary_headers
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import APIException, MethodNotAllowed
 from rest_framework.request import Request
@@ -22,6 +23,7 @@ from history.models import ChangeSet
 from releases.exceptions import WrongStateError
 from releng.api import conditional
 from releng.api.authentication import ClientAuthentication
+from releng.api.browsing import ASKED_FOR, FORMAT, PageRenderer, forget_empty, refuse_format, wants_page
 from releng.api.dryrun import SignoffCollector
 from releng.api.parsing import LARGEST_NUMBER, StrictJSONParser, is_true, number, refuse_large
 from releng.api.problems import Refusal, Refusals, handle
@@ -60,6 +62,9 @@ class ApiView(APIView):
         self._when_rendered: list[Callable[[Response], None]] = []
         self._collector: SignoffCollector | None = None
         self.is_dry_run = request.method not in READING and is_true(request.GET.get("dry_run"))
+        self.is_browsed = wants_page(request)
+        if self.is_browsed:
+            forget_empty(request)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         method = str(request.method)
@@ -77,8 +82,8 @@ class ApiView(APIView):
                 opened.guard = self._collector = SignoffCollector(opened.guard)
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:  # noqa: FBT001, FBT002
-        """Answer JSON whatever the client says that it accepts: old ones say strange things."""
-        renderer = self.get_renderers()[0]
+        """Answer JSON whatever a client says that it accepts: old ones say strange things. People get a page."""
+        renderer = PageRenderer() if self.is_browsed else self.get_renderers()[0]
         return renderer, renderer.media_type
 
     def perform_authentication(self, request: Request) -> None:
@@ -116,11 +121,12 @@ class ApiView(APIView):
         return self.arguments
 
     def _refuse_arguments(self, request: Request, kwargs: dict[str, Any]) -> None:
-        allowed = self.declared_arguments() | (set() if request.method in READING else {"dry_run"})
+        allowed = self.declared_arguments() | {FORMAT if request.method in READING else "dry_run"}
         if undeclared := sorted(request.query_params.keys() - allowed):
             raise BadArgument(
                 f"Extra query parameter(s) {', '.join(undeclared)} not in spec", title="Bad Request"
             )
+        refuse_format(request)
         if any(isinstance(value, int) and value > LARGEST_NUMBER for value in kwargs.values()):
             raise Http404("There is no object with such a number.")
         for name, value in (*request.query_params.items(), *kwargs.items()):
@@ -180,6 +186,8 @@ class ApiView(APIView):
             response = self.handle_exception(refusal)
         final = super().finalize_response(request, response, *args, **kwargs)
         final.headers.setdefault("Cache-Control", "private, no-cache")
+        if request.method in READING:
+            patch_vary_headers(final, (ASKED_FOR, "Authorization"))
         if isinstance(final, Response):
             self._finish(request, final)
         return final
@@ -192,7 +200,8 @@ class ApiView(APIView):
             if isinstance(final.data, dict) and not is_refused:
                 final.data.setdefault("required_signoffs", {})
         final.render()
-        if "X-Data-Version" in final and final.data is not None and not is_refused:
+        has_tag = "X-Data-Version" in final and final.data is not None and not self.is_browsed
+        if has_tag and not is_refused:
             final["ETag"] = conditional.tag(final)
             if request.method in READING and conditional.matches(request, final["ETag"]):
                 final.status_code, final.content = 304, b""

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter
 
 from releng.api.base import ApiView
+from releng.api.browsing import PAGE_LENGTH, Paged
 from releng.api.parsing import number
 from releng.updates.problems import BadArgument
 
@@ -72,15 +73,19 @@ class ListView(ApiView):
     def page(self, rows: QuerySet[Any], *, default: int | None = None) -> tuple[QuerySet[Any], int]:
         """Return a page of rows, and how many there are; all of them when no page was asked for.
 
-        `default` is the length of a page for lists that are always paged.
+        `default` is the length of a page for lists that are always paged; as a page for people, all are.
         """
         asked = self.request.query_params
+        default = default or (PAGE_LENGTH if self.is_browsed else None)
+        count = rows.count()
         if "page" not in asked and "limit" not in asked and default is None:
-            return rows, rows.count()
+            return rows, count
         limit = min(number(asked.get("limit", default or DEFAULT_LIMIT), "limit"), MAX_LIMIT)
-        start = (number(asked.get("page", 1), "page") - 1) * limit
+        page = number(asked.get("page", 1), "page")
+        self.paged = Paged(page, limit, count)
+        start = (page - 1) * limit
         # A page beyond what any database counts to is as empty as the one after the last.
-        return (rows[start : start + limit] if start < 2**31 else rows.none()), rows.count()
+        return (rows[start : start + limit] if start < 2**31 else rows.none()), count
 
     def _order(self) -> list[str]:
         found = []

@@ -69,8 +69,9 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
         view = context["view"]
         known = {**REFUSALS, **getattr(view, "refusals", {})}
         response = _own(error, known, getattr(view, "field_names", {}))
-    request.accepted_renderer = ProblemJSONRenderer()
-    request.accepted_media_type = ProblemJSONRenderer.media_type
+    if not getattr(context["view"], "is_browsed", False):
+        request.accepted_renderer = ProblemJSONRenderer()
+        request.accepted_media_type = ProblemJSONRenderer.media_type
     return response
 
 

@@ -51,9 +51,7 @@ def problems() -> list[str]:
     now = timezone.now()
     moments = ScheduledChange.objects.pending().order_by().values_list("pk", "when", "at_latest")
     pending = len(moments)
-    # Only those whose moment is over are asked for their numbers: every page of the admin asks this.
-    over = [key for key, when, at_latest in moments if (when or at_latest or now) < now]
-    late = _overdue(over, now) if over else []
+    late = _overdue(list(moments), now)
     found = []
     if late:
         more = f" and {len(late) - MOST_NAMED} more" if len(late) > MOST_NAMED else ""
@@ -70,7 +68,19 @@ def problems() -> list[str]:
     return found
 
 
-def _overdue(keys: list[int], now: datetime) -> list[ScheduledChange]:
+def overdue() -> list[ScheduledChange]:
+    """Return the changes that nobody has made though their moment is over by OVERDUE_MINUTES, the first first."""
+    moments = ScheduledChange.objects.pending().order_by().values_list("pk", "when", "at_latest")
+    return _overdue(list(moments), timezone.now())
+
+
+def _overdue(
+    moments: list[tuple[int, datetime | None, datetime | None]], now: datetime
+) -> list[ScheduledChange]:
+    # Only those whose moment is over are asked for their numbers: every page of the admin asks this.
+    keys = [key for key, when, at_latest in moments if (when or at_latest or now) < now]
+    if not keys:
+        return []
     rows = ScheduledChange.objects.pending().filter(pk__in=keys).select_related("follows", "author")
     return [
         scheduled

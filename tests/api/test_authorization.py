@@ -37,6 +37,7 @@ FOR_EVERYBODY = {
     "/api/docs/": _READ,
     "/api/docs/{slug}/": _READ,
     "/oauth/token": {"POST", "OPTIONS"},
+    "/__metrics__": _READ,  # for whom the token says (tests/changes/test_monitoring.py)
 }
 NO_ENDPOINT = ("without_slash", "nothing")
 
@@ -205,7 +206,7 @@ def test_own_permissions__may_be_seen_by_everybody_known(who: str, db: None) -> 
         assert client.get("/api/users/ada/permissions").status_code == 403
 
 
-def test_for_everybody__the_description_and_tokens__have_no_other_methods(db: None) -> None:
+def test_for_everybody__the_description_tokens_and_numbers__have_no_other_methods(db: None) -> None:
     client = client_of("anonymous")
     for address, methods in FOR_EVERYBODY.items():
         for method in METHODS:

@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 from releng.updates.management.commands.load_demo import DEMO_PASSWORD, DEMO_USER
-from tests.servers import environment, free_port, granian, manage, running
+from tests.servers import environment, free_port, granian, running, sqlite_with
 
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
@@ -37,9 +37,7 @@ def chromium():
 def site(tmp_path_factory):
     """The address of a running site with the demo data; DEBUG, since the demo user exists only there."""
     folder = tmp_path_factory.mktemp("site")
-    env = environment(f"sqlite:///{folder}/site.sqlite3", DEBUG="true")
-    manage(env, "migrate", "--verbosity", "0")
-    manage(env, "load_demo")
+    env = environment(sqlite_with(demo=True, factory=tmp_path_factory, folder=folder), DEBUG="true")
     port = free_port()
     with running(granian(port, application="releng.wsgi:application"), env, port, folder / "log"):
         yield f"http://127.0.0.1:{port}"

@@ -6,7 +6,7 @@ import pytest
 
 from releng.updates.management.commands.load_demo import DEMO_PASSWORD
 from tests.factories import release_document
-from tests.servers import environment, free_port, granian, manage, running
+from tests.servers import environment, free_port, granian, manage, running, sqlite_with
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 UPDATE = (
@@ -18,8 +18,8 @@ UPDATE = (
 def site(tmp_path_factory):
     """The address of a running site with nothing in it but the administrator from the command line."""
     folder = tmp_path_factory.mktemp("empty-site")
-    env = environment(f"sqlite:///{folder}/site.sqlite3", DEBUG="true", ACCOUNT_PASSWORD=DEMO_PASSWORD)
-    manage(env, "migrate", "--verbosity", "0")
+    database = sqlite_with(demo=False, factory=tmp_path_factory, folder=folder)
+    env = environment(database, DEBUG="true", ACCOUNT_PASSWORD=DEMO_PASSWORD)
     manage(env, "create_admin", "ada@example.com")
     port = free_port()
     with running(granian(port, application="releng.wsgi:application"), env, port, folder / "log"):

@@ -4,7 +4,7 @@ import pytest
 
 from releng.updates.management.commands.load_demo import DEMO_PASSWORD
 from tests.console.provider import running_provider
-from tests.servers import environment, free_port, granian, manage, running
+from tests.servers import environment, free_port, granian, manage, running, sqlite_with
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -31,14 +31,13 @@ def provider():
 @pytest.fixture(scope="module")
 def env(tmp_path_factory, provider):
     folder = tmp_path_factory.mktemp("sign-in-site")
-    return environment(f"sqlite:///{folder}/site.sqlite3", DEBUG="true", **provider.environment)
+    database = sqlite_with(demo=True, factory=tmp_path_factory, folder=folder)
+    return environment(database, DEBUG="true", **provider.environment)
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, env):
     """The address of a running site with the demo data, whose people can sign in at the provider."""
-    manage(env, "migrate", "--verbosity", "0")
-    manage(env, "load_demo")
     port = free_port()
     log = tmp_path_factory.mktemp("sign-in-log") / "log"
     with running(granian(port, application="releng.wsgi:application"), env, port, log):

@@ -21,6 +21,7 @@ from tests.servers import (
     free_port,
     manage,
     running,
+    sqlite_with,
     started,
     wait_until,
 )
@@ -32,13 +33,12 @@ pytestmark = pytest.mark.slow
 def env(tmp_path_factory):
     folder = tmp_path_factory.mktemp("deploy")
     found = environment(
-        f"sqlite:///{folder}/db.sqlite3",
+        sqlite_with(demo=False, factory=tmp_path_factory, folder=folder),
         VENV=str(BIN.parent),
         STATIC_ROOT=f"{folder}/static",
         WORKERS="2",
         BEHIND_TLS_PROXY="true",
     )
-    manage(found, "migrate", "--verbosity", "0")
     manage(found, "load_data", "-", stdin=json.dumps(demo_data()))
     manage(found, "collectstatic", "--noinput", "--verbosity", "0")
     return found

@@ -13,6 +13,7 @@ from hypothesis import settings
 
 from history import triggers
 from history.changesets import change_set
+from tests import servers  # noqa: F401  # names what processes share before there are any others
 
 # A shared machine may stop a test for longer than any deadline; speed is the benchmarks' business.
 settings.register_profile("shared-machine", deadline=None)
@@ -32,8 +33,13 @@ TransactionTestCase._fixture_teardown = _fixture_teardown  # type: ignore[method
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """Mark the tests that ask the configured database: others need not run again on another one."""
+    """Mark the tests that ask the configured database: others need not run again on another one.
+
+    Nor need those that are marked `once`: they ask the database nothing that the others do not ask.
+    """
     for item in items:
+        if item.get_closest_marker("once"):
+            continue
         case = isinstance(getattr(item, "cls", None), type) and issubclass(item.cls, TransactionTestCase)
         if case or item.get_closest_marker("django_db") or {"db", "transactional_db"} & {*item.fixturenames}:
             item.add_marker("database")

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import http.client
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psycopg2
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -129,13 +133,18 @@ def granian(port: int, workers: int = 1, application: str = "releng.updates.wsgi
 class PostgreSQL:
     """A PostgreSQL server of the test's own, which it may stop and start."""
 
-    def __init__(self, folder: Path, binaries: Path) -> None:
+    def __init__(self, folder: Path, binaries: Path, data: Path | None = None) -> None:
         self.folder, self._binaries, self.port = folder, binaries, free_port()
         self.url = f"postgres://postgres@127.0.0.1:{self.port}/postgres"
-        self._run("initdb", "-D", f"{folder}/data", "-A", "trust", "-U", "postgres")
+        if os.getuid() == 0:
+            shutil.chown(folder, "postgres")
+        if data is None:
+            self._run(binaries / "initdb", "-D", f"{folder}/data", "-A", "trust", "-U", "postgres")
+        else:
+            self._run(Path("cp"), "-a", str(data), f"{folder}/data")
 
-    def _run(self, program: str, *arguments: str) -> None:
-        command = [str(self._binaries / program), *arguments]
+    def _run(self, program: Path, *arguments: str) -> None:
+        command = [str(program), *arguments]
         if os.getuid() == 0:
             command = ["runuser", "-u", "postgres", "--", *command]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -144,25 +153,68 @@ class PostgreSQL:
         """Start it, and wait until it takes connections."""
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder} -c fsync=off"
         self._run(
-            "pg_ctl", "-D", f"{self.folder}/data", "-w", "-l", f"{self.folder}/log", "-o", options, "start"
+            self._binaries / "pg_ctl",
+            "-D",
+            f"{self.folder}/data",
+            "-w",
+            "-l",
+            f"{self.folder}/log",
+            "-o",
+            options,
+            "start",
         )
 
-    def stop(self) -> None:
-        """Stop it at once, as a crash would."""
-        self._run("pg_ctl", "-D", f"{self.folder}/data", "-m", "immediate", "-w", "stop")
+    def stop(self, how: str = "immediate") -> None:
+        """Stop it, at once, as a crash would; or `fast`: in order."""
+        self._run(self._binaries / "pg_ctl", "-D", f"{self.folder}/data", "-m", how, "-w", "stop")
+
+
+def _shared() -> Path:
+    """Return the folder for what is made once for all processes of a run; the first of them removes it in the end."""
+    if (name := os.environ.get("TESTS_SHARED")) is None:
+        name = os.environ["TESTS_SHARED"] = tempfile.mkdtemp(prefix="releng-tests-")
+        Path(name).chmod(0o755)  # PostgreSQL runs as another user
+        atexit.register(shutil.rmtree, name, ignore_errors=True)
+    return Path(name)
+
+
+SHARED = _shared()
+
+
+@contextmanager
+def _alone(what: str) -> Iterator[Path]:
+    """Yield the place of something that is shared, while no other process makes it."""
+    with (SHARED / f"{what}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield SHARED / what
+
+
+def _migrated_data(binaries: Path) -> Path:
+    """Return the data of a PostgreSQL that has the tables of the service."""
+    with _alone("postgresql") as made:
+        if not made.exists():
+            draft = made.with_name("draft")
+            draft.mkdir()
+            server = PostgreSQL(draft, binaries)
+            server.start()
+            manage(environment(server.url), "migrate", "--verbosity", "0")
+            server.stop("fast")
+            draft.rename(made)
+    return made / "data"
 
 
 @contextmanager
 def own_postgresql() -> Iterator[PostgreSQL]:
-    """Yield a running PostgreSQL of one's own; skip the test where its programs are missing."""
+    """Yield a running PostgreSQL of one's own with the tables of the service, all of them empty.
+
+    The test is skipped where the server's programs are missing.
+    """
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not found:
         pytest.skip("PostgreSQL's server programs are not installed")
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     try:
-        if os.getuid() == 0:
-            shutil.chown(folder, "postgres")
-        server = PostgreSQL(folder, found[-1].parent)
+        server = PostgreSQL(folder, found[-1].parent, _migrated_data(found[-1].parent))
         server.start()
         try:
             yield server
@@ -189,17 +241,22 @@ def manage(env: dict[str, str], *arguments: str, stdin: str | None = None, timeo
     return done.stdout
 
 
-def sqlite_with(demo: bool, factory: pytest.TempPathFactory, folder: Path) -> str:
-    """Return the URL of a migrated SQLite database of one's own in `folder`, with the demo data or empty.
+def query(database_url: str, sql: str) -> list[tuple[Any, ...]]:
+    """Ask a database that others work on, or change it; without a process for each question."""
+    connection: Any
+    if database_url.startswith("sqlite"):
+        connection = sqlite3.connect(database_url.removeprefix("sqlite:///"), timeout=20)
+    else:
+        connection = psycopg2.connect(database_url)
+    with closing(connection), connection:
+        cursor = connection.cursor()
+        cursor.execute(sql)
+        return cursor.fetchall() if cursor.description else []
 
-    It is made once for all processes of the test run, and copied for each who asks.
-    """
-    shared = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    made = shared / ("demo.sqlite3" if demo else "empty.sqlite3")
-    with (shared / f"{made.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+
+def sqlite_with(demo: bool, folder: Path) -> str:
+    """Return the URL of a migrated SQLite database of one's own in `folder`, with the demo data or empty."""
+    with _alone("demo.sqlite3" if demo else "empty.sqlite3") as made:
         if not made.exists():
             draft = made.with_suffix(".draft")
             env = environment(f"sqlite:///{draft}", DEBUG="true")

@@ -128,7 +128,6 @@ def stage(database_url: str, folder: Path, **settings: str) -> Stage:
         "LOG_LEVEL": "INFO",
     }
     made = Stage(env, folder, agent_env)
-    manage(env, "migrate", "--verbosity", "0")
     manage(env, "load_data", "-", stdin=json.dumps(demo_data()))
     made.account("robot", "--system", "--permission", "scheduled_change:enact")
     for line in manage(env, "create_client", "agent", "--user", "robot").splitlines():

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -27,11 +28,17 @@ def encoded(value: Any) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
+@cache
+def made_key(number: int) -> rsa.RSAPrivateKey:
+    """Return a key of the process: making one takes longer than a test."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
 class Issuer:
     """Signs tokens; `asked` counts what was asked of it, tests change the rest."""
 
     def __init__(self) -> None:
-        self.keys = {"one": rsa.generate_private_key(public_exponent=65537, key_size=2048)}
+        self.keys = {"one": made_key(1)}
         self.person: Any = {"email": "ada@example.com", "email_verified": True}
         self.userinfo_status = 200
         self.is_down = False
@@ -40,7 +47,7 @@ class Issuer:
 
     def add_key(self, kid: str) -> None:
         """Publish one more key."""
-        self.keys[kid] = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.keys[kid] = made_key(len(self.keys) + 1)
 
     def claims(self, **more: Any) -> dict[str, Any]:
         """Return what a good token says; None leaves something out."""

@@ -25,6 +25,8 @@ from tests.api.operations import OPERATIONS
 from tests.api.roles import EVERYBODY, HOLDERS, READ_PEOPLE
 from tests.api.world import World, make_world
 
+pytestmark = pytest.mark.once
+
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE")
 HOW_TO_ADD = "say in tests/api/operations.py who may send it, and what they get"
 

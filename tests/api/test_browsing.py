@@ -14,7 +14,7 @@ from rules.models import Rule
 from tests.api.world import World, make_world
 from tests.people import administrator, auditor
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 HTML = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 BROWSER = {"Accept": HTML, "Sec-Fetch-Dest": "document", "Sec-Fetch-Mode": "navigate"}
 JSON = ("application/json", "application/problem+json")

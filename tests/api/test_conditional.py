@@ -14,7 +14,7 @@ from tests.api.operations import OPERATIONS
 from tests.api.world import World, make_world
 from tests.people import administrator, person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 VERSIONS = ("data_version", "sc_data_version", "old_data_version", "old_data_versions")
 

@@ -17,7 +17,7 @@ from tests.people import person
 
 __all__ = ["api"]
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 def polled(client: Any, path: str) -> Any:

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from rules.models import Rule
 from tests.console.crowd import RELEASES, RULES, crowd
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.once]
 
 # The most queries of each, those for session, account and permissions among them; where the list stands, and how long
 # it is when all of it is asked for.

@@ -17,7 +17,7 @@ from tests.people import administrator
 
 DOCS = Path(__file__).parents[2] / "docs"
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 def page(client: Any, address: str) -> str:

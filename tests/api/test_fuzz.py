@@ -35,7 +35,7 @@ from tests.api.world import DOCUMENT_TEXT, FAR_AHEAD_MS, LOCALE_TEXT, World, mak
 from tests.factories import PLATFORM, locale_document, release_document
 from tests.people import person
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "8"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

@@ -14,7 +14,7 @@ from releng.api import oidc
 from tests.api.issuer import AUDIENCE, Issuer, running_issuer
 from tests.people import administrator, person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture

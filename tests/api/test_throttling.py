@@ -11,7 +11,7 @@ from releng.api.checks import check_api
 from releng.api.throttling import parsed_rate
 from tests.people import administrator, person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture(autouse=True)

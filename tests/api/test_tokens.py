@@ -17,7 +17,7 @@ from history.changesets import change_set
 from releng.permissions.actions import deactivate
 from tests.people import person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture(autouse=True)

@@ -20,10 +20,12 @@ PAGES = (
 
 
 @pytest.mark.parametrize(
-    ("scheme", "width"), [("light", 1200), ("dark", 1200), ("light", 360)], ids=["light", "dark", "phone"]
+    ("scheme", "width", "colours"),
+    [("light", 1200, True), ("dark", 1200, "only"), ("light", 360, False)],
+    ids=["light", "dark", "phone"],
 )
 def test_every_page__is_accessible_and_fits__without_a_complaint(
-    open_page, accessible, narrow, scheme, width
+    open_page, accessible, narrow, scheme, width, colours
 ):
     page = open_page(scheme=scheme, width=width, refused=True)
     for address in PAGES:
@@ -31,7 +33,7 @@ def test_every_page__is_accessible_and_fits__without_a_complaint(
         assert page.locator("h1").count() == 1
         for summary in page.locator("main summary, #content summary").all():
             summary.click()
-        accessible(page)
+        accessible(page, colours)
         narrow(page)
 
 

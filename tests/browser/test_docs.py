@@ -14,16 +14,18 @@ PAGES = (
 
 
 @pytest.mark.parametrize(
-    ("scheme", "width"), [("light", 1200), ("dark", 1200), ("light", 360)], ids=["light", "dark", "phone"]
+    ("scheme", "width", "colours"),
+    [("light", 1200, True), ("dark", 1200, "only"), ("light", 360, False)],
+    ids=["light", "dark", "phone"],
 )
 def test_every_page__signed_out__is_accessible_and_fits__without_a_complaint(
-    open_page, accessible, narrow, scheme, width
+    open_page, accessible, narrow, scheme, width, colours
 ):
     page = open_page(user=None, scheme=scheme, width=width)
     for address in PAGES:
         assert page.goto(address).status == 200
         assert page.locator("h1").count() == 1
-        accessible(page)
+        accessible(page, colours)
         narrow(page)
 
 

@@ -18,7 +18,7 @@ UPDATE = (
 def site(tmp_path_factory):
     """The address of a running site with nothing in it but the administrator from the command line."""
     folder = tmp_path_factory.mktemp("empty-site")
-    database = sqlite_with(demo=False, factory=tmp_path_factory, folder=folder)
+    database = sqlite_with(demo=False, folder=folder)
     env = environment(database, DEBUG="true", ACCOUNT_PASSWORD=DEMO_PASSWORD)
     manage(env, "create_admin", "ada@example.com")
     port = free_port()

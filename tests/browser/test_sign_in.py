@@ -28,10 +28,16 @@ def provider():
         yield running_one
 
 
+@pytest.fixture
+def signed_in():
+    """Nobody: these tests let sessions grow old."""
+    return {}
+
+
 @pytest.fixture(scope="module")
 def env(tmp_path_factory, provider):
     folder = tmp_path_factory.mktemp("sign-in-site")
-    database = sqlite_with(demo=True, factory=tmp_path_factory, folder=folder)
+    database = sqlite_with(demo=True, folder=folder)
     return environment(database, DEBUG="true", **provider.environment)
 
 

@@ -29,7 +29,7 @@ from tests.factories import (
 )
 from tests.people import administrator, auditor, person, requires
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 ASK = "/admin/ask/"
 URL = f"/update/3/Acme/8.0/20200101000000/{PLATFORM}/de/release/default/default/default/update.xml"

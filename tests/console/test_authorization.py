@@ -31,6 +31,8 @@ from tests.console.reach import LEAD_ON, MODELS, NOBODY, PAGES, Reach
 from tests.factories import SpecialForceHostFactory
 from tests.people import person
 
+pytestmark = pytest.mark.once
+
 HOW_TO_ADD = "say in tests/console/reach.py who may open it and who may send its form"
 # Of those who come to the API the ones that differ here, and somebody who holds a row but is no staff.
 WHO = (

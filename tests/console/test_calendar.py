@@ -17,7 +17,7 @@ from rules.models import Rule
 from tests.factories import RuleFactory
 from tests.people import administrator, person, requires
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 CALENDAR = "/admin/changes/calendar/"
 NOON = datetime(2030, 1, 10, 12, tzinfo=UTC)
 

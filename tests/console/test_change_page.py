@@ -28,7 +28,7 @@ from tests.factories import (
 from tests.pages import hidden_fields
 from tests.people import administrator, auditor, person, requires
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from releng.changes.models import ScheduledChange
 from rules.models import Rule
 from tests.console.crowd import HISTORY_ROWS, RELEASES, RULES, crowd
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.once]
 
 UPDATE_URL = (
     "/update/3/Acme0/8.0/20200101000000/Linux_x86_64-gcc3/de/release/default/default/default/update.xml"

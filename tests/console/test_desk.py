@@ -57,7 +57,7 @@ def test_signoff__of_my_role__is_named_with_role_and_link(client: Any, rule: Any
     requires("Acme", "release", relman=1)
     scheduled = proposed(author, rule)
     client.force_login(signer)
-    assert "change rule 1 acme: half as relman; proposed by bob" in section(client, "to-sign")
+    assert f"change rule {rule.pk} acme: half as relman; proposed by bob" in section(client, "to-sign")
     assert f"/admin/changes/scheduledchange/{scheduled.pk}/change/" in client.get(HOME).content.decode()
 
 

@@ -21,7 +21,7 @@ from rules.models import EmergencyShutoff, Rule
 from tests.factories import ReleaseFactory
 from tests.people import administrator, auditor, person, requires
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 STOP = "/admin/emergency/stop/?product=Acme&channel=release"
 STATES = "/admin/emergency/states/?product=Acme&channel=release"
 

@@ -10,7 +10,7 @@ from django.test import Client
 
 from tests.people import administrator, auditor, person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 def links(answer: Any) -> list[str]:

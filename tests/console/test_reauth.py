@@ -27,7 +27,7 @@ from tests.factories import ReleaseFactory
 from tests.pages import hidden_fields
 from tests.people import administrator, again, permissions_require, person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 GIVE = "/admin/permissions/permission/add/"
 QUESTION = "Is it still you?"
 

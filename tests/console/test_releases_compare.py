@@ -13,7 +13,7 @@ from releases.storage import DataVersions
 from tests.factories import PLATFORM, ReleaseFactory, locale_document
 from tests.people import auditor
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 COMPARE = "/admin/releases/release/compare/"
 
 

@@ -23,7 +23,7 @@ from tests.factories import ReleaseFactory, RuleFactory
 from tests.pages import hidden_fields
 from tests.people import administrator, auditor, person, requires
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 ROLLOUTS, PLAN = "/admin/rollouts/", "/admin/rollouts/plan/"
 NOW = datetime(2030, 1, 10, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

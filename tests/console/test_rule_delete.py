@@ -16,7 +16,7 @@ from tests.factories import RuleFactory
 from tests.pages import hidden_fields
 from tests.people import administrator, auditor, person, requires
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture

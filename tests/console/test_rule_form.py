@@ -18,7 +18,7 @@ from rules.models import Rule
 from tests.factories import ReleaseFactory, RuleFactory, ShutoffFactory
 from tests.people import administrator, auditor, person, requires
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 RITA = f"1 {chr(0xD7)} relman (rita)"
 ADD = "/admin/rules/rule/add/"
 CHECK = "/admin/rules/rule/new/check/"

@@ -13,7 +13,7 @@ from django.test import Client
 from releng.permissions.models import SignIn
 from tests.people import administrator, auditor, person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 ALL, END, ME = "/admin/people/sessions/", "/admin/people/sessions/end/", "/admin/people/me/"
 
 

@@ -26,7 +26,7 @@ from releng.permissions.models import SignIn
 from tests.console.provider import Provider, running_provider
 from tests.people import administrator, person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 LOGIN, BEGIN, HOME = "/admin/login/", "/admin/oidc/sign-in/", "/admin/"
 
 

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 def env(tmp_path_factory):
     folder = tmp_path_factory.mktemp("deploy")
     found = environment(
-        sqlite_with(demo=False, factory=tmp_path_factory, folder=folder),
+        sqlite_with(demo=False, folder=folder),
         VENV=str(BIN.parent),
         STATIC_ROOT=f"{folder}/static",
         WORKERS="2",

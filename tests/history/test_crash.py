@@ -13,7 +13,7 @@ from tests.servers import ROOT, environment, manage, own_postgresql
 
 pytestmark = pytest.mark.slow
 
-KILLS = 100
+KILLS = 52  # on each of two databases
 
 WRITER = """
 import itertools, os, random, sys

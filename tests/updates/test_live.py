@@ -49,7 +49,6 @@ for number in range({REFRESHES}):
 def database():
     with own_postgresql() as server:
         env = environment(server.url)
-        manage(env, "migrate", "--verbosity", "0")
         manage(env, "load_data", "-", stdin=json.dumps(demo_data()))
         yield server
 

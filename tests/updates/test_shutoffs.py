@@ -20,7 +20,7 @@ from rules import actions
 from rules.engine.render import EMPTY_DOCUMENT
 from rules.models import EmergencyShutoff
 from tests.factories import ShutoffFactory
-from tests.servers import environment, fetch, free_port, granian, manage, running, wait_until
+from tests.servers import environment, fetch, free_port, granian, manage, running, sqlite_with, wait_until
 from tests.updates.client import call
 
 WINDOWS = DEMO_URL
@@ -47,8 +47,7 @@ def act():
 
 @pytest.mark.slow
 def test_shutoff__of_one_platform__stops_and_frees_only_that_platform_over_http(tmp_path):
-    env = environment(f"sqlite:///{tmp_path}/db.sqlite3")
-    manage(env, "migrate", "--verbosity", "0")
+    env = environment(sqlite_with(demo=False, folder=tmp_path))
     manage(env, "load_data", "-", stdin=json.dumps(demo_data()))
     port = free_port()
 

@@ -20,7 +20,9 @@ from tests.servers import (
     granian,
     manage,
     own_postgresql,
+    query,
     running,
+    sqlite_with,
     started,
     wait_until,
 )
@@ -30,13 +32,7 @@ pytestmark = pytest.mark.slow
 THROTTLED = DEMO_URL.split("?")[0]
 JSON = "/json/1/FirefoxVPN/2.20.0/WINNT_x86_64/release/update.json"
 NOTHING = THROTTLED.replace("/release/", "/release-cck-partner/").replace("144.0", "143.0")
-COUNTS = """
-import json
-from django.db.models import Sum
-from releng.uptake.models import UptakeCount
-rows = UptakeCount.objects.values_list("product", "channel", "version").annotate(total=Sum("requests"))
-print(json.dumps({" ".join(key): total for *key, total in rows}))
-"""
+COUNTS = "SELECT product, channel, version, sum(requests) FROM uptake_uptakecount GROUP BY 1, 2, 3"
 
 PROCESSES, COUNTED = 4, 30_000
 # Counts into minutes that are old enough to be folded, and folds them, while the others do the same.
@@ -65,13 +61,11 @@ ROLE = "CREATE ROLE public_service LOGIN; "
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def database_url(request, tmp_path_factory):
     def prepared(url):
-        env = environment(url)
-        manage(env, "migrate", "--verbosity", "0")
-        manage(env, "load_data", "-", stdin=json.dumps(demo_data()))
+        manage(environment(url), "load_data", "-", stdin=json.dumps(demo_data()))
         return url
 
     if request.param == "sqlite":
-        yield prepared(f"sqlite:///{tmp_path_factory.mktemp('live')}/db.sqlite3")
+        yield prepared(sqlite_with(demo=False, folder=tmp_path_factory.mktemp("live")))
     else:
         with own_postgresql() as server:
             yield prepared(server.url)
@@ -80,11 +74,8 @@ def database_url(request, tmp_path_factory):
 @pytest.fixture
 def counts(database_url):
     """Returns a function that tells what the database has; empty at first."""
-    env = environment(database_url)
-    manage(
-        env, "shell", "-c", "from releng.uptake.models import UptakeCount; UptakeCount.objects.all().delete()"
-    )
-    return lambda: json.loads(manage(env, "shell", "-c", COUNTS).splitlines()[-1])
+    query(database_url, "DELETE FROM uptake_uptakecount")
+    return lambda: {" ".join(key): int(total) for *key, total in query(database_url, COUNTS)}
 
 
 def ask(port, target, times):
@@ -136,9 +127,7 @@ def test_server__with_no_more_rights_than_the_documentation_gives__counts_and_fo
     if database_url.startswith("sqlite"):
         pytest.skip("SQLite has no rights")
     [grants] = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "operations.md").read_text(), re.DOTALL)
-    admin = environment(database_url)
-    script = f"from django.db import connection; connection.cursor().execute({ROLE + grants!r})"
-    manage(admin, "shell", "-c", script)
+    query(database_url, ROLE + grants)
     port = free_port()
     env = environment(database_url.replace("postgres@", "public_service@"), UPTAKE_FLUSH_SECONDS="0.2")
     with running(granian(port), env, port, tmp_path / "log"):

@@ -11,7 +11,7 @@ from tests.api.test_contract_rules import KEYS, OF_A_REVISION
 from tests.api.world import World, make_world
 from tests.people import administrator
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 LOCALE = {"buildID", "completes"}
 DOCUMENT = {

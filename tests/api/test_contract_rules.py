@@ -13,7 +13,7 @@ from tests.api.client import Api
 from tests.factories import ReleaseFactory, RuleFactory, ShutoffFactory, release_document
 from tests.people import person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 RULES = "/api/rules"
 STOPS = "/api/emergency_shutoff"

@@ -29,7 +29,7 @@ from tests.api.proposals import (
 from tests.factories import PinFactory, ReleaseFactory, RuleFactory, ShutoffFactory
 from tests.people import permissions_require, person, requires
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 BASE = "/api/scheduled_changes"
 EDITED = [case for case in CASES if case.edit]

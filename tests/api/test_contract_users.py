@@ -11,7 +11,7 @@ from tests.api.client import Api
 from tests.api.test_contract_rules import OF_A_REVISION, refused
 from tests.people import person, requires
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 USERS = "/api/users"
 OF_PRODUCT = "/api/required_signoffs/product"

@@ -124,6 +124,7 @@ def connection_is_kept() -> Iterator[None]:
 
 
 @pytest.mark.django_db
+@pytest.mark.either
 @pytest.mark.parametrize("path", paths())
 def test_operation__asked_anything__answers_as_described(path: str, connection_is_kept: None) -> None:
     counts.clear()  # which counts the requests for tokens

@@ -13,7 +13,7 @@ from tests.api.test_contract import resolved
 from tests.api.world import World, make_world
 from tests.people import administrator
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.either]
 
 READS = [
     operation

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from tests.browser.views import VIEWS
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PAGES = (
@@ -19,13 +21,9 @@ PAGES = (
 )
 
 
-@pytest.mark.parametrize(
-    ("scheme", "width", "colours"),
-    [("light", 1200, True), ("dark", 1200, "only"), ("light", 360, False)],
-    ids=["light", "dark", "phone"],
-)
+@pytest.mark.parametrize(("scheme", "width", "only"), VIEWS, ids=["light", "dark", "phone"])
 def test_every_page__is_accessible_and_fits__without_a_complaint(
-    open_page, accessible, narrow, scheme, width, colours
+    open_page, accessible, narrow, scheme, width, only
 ):
     page = open_page(scheme=scheme, width=width, refused=True)
     for address in PAGES:
@@ -33,7 +31,7 @@ def test_every_page__is_accessible_and_fits__without_a_complaint(
         assert page.locator("h1").count() == 1
         for summary in page.locator("main summary, #content summary").all():
             summary.click()
-        accessible(page, colours)
+        accessible(page, only)
         narrow(page)
 
 

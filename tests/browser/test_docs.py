@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.browser.views import VIEWS
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PAGES = (
@@ -13,19 +15,15 @@ PAGES = (
 )
 
 
-@pytest.mark.parametrize(
-    ("scheme", "width", "colours"),
-    [("light", 1200, True), ("dark", 1200, "only"), ("light", 360, False)],
-    ids=["light", "dark", "phone"],
-)
+@pytest.mark.parametrize(("scheme", "width", "only"), VIEWS, ids=["light", "dark", "phone"])
 def test_every_page__signed_out__is_accessible_and_fits__without_a_complaint(
-    open_page, accessible, narrow, scheme, width, colours
+    open_page, accessible, narrow, scheme, width, only
 ):
     page = open_page(user=None, scheme=scheme, width=width)
     for address in PAGES:
         assert page.goto(address).status == 200
         assert page.locator("h1").count() == 1
-        accessible(page, colours)
+        accessible(page, only)
         narrow(page)
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from releng.console.registry import PAGES as CONSOLE
+from tests.browser.views import VIEWS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -50,20 +51,16 @@ PAGES = (
 )
 
 
-@pytest.mark.parametrize(
-    ("scheme", "width", "colours"),
-    [("light", 1200, True), ("dark", 1200, "only"), ("light", 360, False)],
-    ids=["light", "dark", "phone"],
-)
+@pytest.mark.parametrize(("scheme", "width", "only"), VIEWS, ids=["light", "dark", "phone"])
 def test_every_page__opens__is_accessible_and_fits__without_a_complaint(
-    open_page, accessible, narrow, scheme, width, colours
+    open_page, accessible, narrow, scheme, width, only
 ):
     page = open_page(scheme=scheme, width=width)
     for address in PAGES:
         answer = page.goto(address)
         assert answer.status == 200, address
         assert page.locator("h1").count() == 1, address
-        accessible(page, colours)
+        accessible(page, only)
         narrow(page)
 
 

@@ -24,6 +24,7 @@ from rules import actions as rule_actions
 from rules.models import Rule
 from tests.people import administrator, person, requires
 
+pytestmark = pytest.mark.either
 REFUSALS = (HistoryError, ValidationError, PermissionDenied, ScheduledChange.DoesNotExist, Rule.DoesNotExist)
 PEOPLE = {"ann": ("releng",), "ben": ("relman",), "cat": ("releng", "relman"), "dan": ()}
 REQUIRED = {"releng": 1, "relman": 1}

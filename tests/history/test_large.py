@@ -11,7 +11,7 @@ from django.urls import reverse
 from history.models import ChangeSet
 from tests.history.sample.models import Book, Shelf
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.either]
 
 SHELVES = 5_000
 VERSIONS = 19

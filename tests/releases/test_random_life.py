@@ -18,7 +18,7 @@ from releases.storage import DataVersions
 from rules import actions as rule_actions
 from rules.models import Rule
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.either]
 
 OPERATIONS = 1_000
 LOCALES = ("de", "fr", "ja")

@@ -34,8 +34,8 @@ demo: $(VENV)/.installed ## Run everything on SQLite with demo data at http://12
 # On PostgreSQL only what asks this database is run again: pure tests, and those with servers of their own, are not.
 # Long tests that either database can answer are then asked of PostgreSQL alone.
 test: $(VENV)/.installed-dev ## Run all tests on SQLite, and on PostgreSQL when TEST_DATABASE_URL is set
-	env -u TEST_DATABASE_URL $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(if $(TEST_DATABASE_URL),-m "not either") $(PYTEST_ARGS)
-	@if [ -n "$$TEST_DATABASE_URL" ]; then $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m database $(PYTEST_ARGS); \
+	env -u TEST_DATABASE_URL $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(if $(TEST_DATABASE_URL),-m "not either") $(PYTEST_ARGS)
+	@if [ -n "$$TEST_DATABASE_URL" ]; then $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m database $(PYTEST_ARGS); \
 	else echo "TEST_DATABASE_URL is not set: the run on PostgreSQL is left out."; fi
 
 fuzz-api: $(VENV)/.installed-dev ## Ask the whole API many made-up requests (FUZZ_EXAMPLES for each operation)

@@ -13,7 +13,7 @@ from django.contrib import admin
 from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest
 from django.template.loader import render_to_string
-from django.urls import reverse
+from django.urls import resolve, reverse
 from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 
@@ -172,8 +172,8 @@ class PageRenderer(BrowsableAPIRenderer):
 
 def template_of(request: Request) -> str:
     """Return the path of an address as the schema writes it: `/api/rules/{id_or_alias}`."""
-    match = request.resolver_match
-    return "/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", match.route if match is not None else "")
+    match = resolve(request.path_info.rstrip("/"))  # the contract writes some addresses with a slash
+    return "/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", match.route)
 
 
 def _may(view: Any, request: Request, method: str) -> bool:

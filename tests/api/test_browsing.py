@@ -118,6 +118,7 @@ def test_list__is_paged__and_leads_to_its_rows(client: Any, world: World) -> Non
     assert 'href="/api/rules?limit=1&product=Acme&format=json"' in text
     assert 'href="/api/rules/history"' in text
     assert "Page before" in look(client, "/api/rules?limit=1&page=2")
+    assert f'href="/api/rules/{rule.pk}"' in look(client, "/api/rules/"), "some write it with a slash"
 
 
 def test_arguments__that_a_form_sends_empty__count_as_left_out(client: Any, world: World) -> None:

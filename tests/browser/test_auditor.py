@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -88,6 +89,6 @@ def test_auditor__sees_what_a_change_would_do__and_may_change_nothing(
     page.get_by_role("link", name="What does a client get?").first.click()
     assert "Rule 1 decides about this client." in page.locator(".ask-column").inner_text()
     page.get_by_role("link", name="Compare with change").first.click()
-    assert page.locator(".ask-column").count() == 2
+    expect(page.locator(".ask-column")).to_have_count(2)
     accessible(page)
     assert page.get_by_role("button", name="Save").count() == 0

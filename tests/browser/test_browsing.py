@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.views import VIEWS
 
@@ -28,7 +29,7 @@ def test_every_page__is_accessible_and_fits__without_a_complaint(
     page = open_page(scheme=scheme, width=width, refused=True)
     for address in PAGES:
         page.goto(address)
-        assert page.locator("h1").count() == 1
+        expect(page.locator("h1")).to_have_count(1)
         for summary in page.locator("main summary, #content summary").all():
             summary.click()
         accessible(page, only)

@@ -1,6 +1,7 @@
 """The keys, and what all pages share, in Chromium."""
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -11,7 +12,7 @@ def test_keys__move_search_open_and_help(open_page):
     page.keyboard.press("j")
     page.keyboard.press("j")
     page.keyboard.press("k")
-    assert page.locator(".console-here").count() == 1
+    expect(page.locator(".console-here")).to_have_count(1)
     first = page.locator("[data-row] a[href]").first
     assert page.evaluate("document.activeElement.href") == first.evaluate("link => link.href")
     page.keyboard.press("/")

@@ -1,6 +1,7 @@
 """The pages that describe the API, in Chromium: under the strict Content-Security-Policy, for everybody."""
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.views import VIEWS
 
@@ -22,7 +23,7 @@ def test_every_page__signed_out__is_accessible_and_fits__without_a_complaint(
     page = open_page(user=None, scheme=scheme, width=width)
     for address in PAGES:
         assert page.goto(address).status == 200
-        assert page.locator("h1").count() == 1
+        expect(page.locator("h1")).to_have_count(1)
         accessible(page, only)
         narrow(page)
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from playwright.sync_api import expect
 
 from releng.updates.management.commands.load_demo import DEMO_PASSWORD
 from tests.factories import release_document
@@ -91,7 +92,7 @@ def test_story__first_sign_in__leads_to_a_rule_that_serves(open_page, accessible
     page.wait_for_url("**/releases/alloweddomain/")
 
     page.goto("/admin/")
-    assert steps.locator(".badge--ok").count() == 3
+    expect(steps.locator(".badge--ok")).to_have_count(3)
     steps.get_by_role("link", name="Add the first release").click()
     page.wait_for_url("**/releases/release/add/")
     page.fill("#name", "Acme-2.0")

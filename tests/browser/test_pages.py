@@ -1,6 +1,7 @@
 """The admin and the history pages in Chromium: no complaints on the console, usable on a phone, stories end to end."""
 
 import pytest
+from playwright.sync_api import expect
 
 from releng.console.registry import PAGES as CONSOLE
 from tests.browser.views import VIEWS
@@ -59,7 +60,7 @@ def test_every_page__opens__is_accessible_and_fits__without_a_complaint(
     for address in PAGES:
         answer = page.goto(address)
         assert answer.status == 200, address
-        assert page.locator("h1").count() == 1, address
+        expect(page.locator("h1")).to_have_count(1)
         accessible(page, only)
         narrow(page)
 

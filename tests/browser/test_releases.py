@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -69,7 +70,7 @@ def test_release__gaps_stand_out__and_can_be_filtered(open_page, accessible, nar
     narrow(page)
     page.get_by_role("link", name=re.compile("Show only")).click()
     page.wait_for_url("**?gaps*")
-    assert page.locator(".release-table tbody tr").count() == 2
+    expect(page.locator(".release-table tbody tr")).to_have_count(2)
     page.get_by_role("button", name="Compare the two").click()
     page.wait_for_url("**/compare/**")
     assert "20990101000000" in page.inner_text("#content")

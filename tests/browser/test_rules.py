@@ -1,6 +1,7 @@
 """Rules in Chromium: the list by keyboard, the form while one types, and two people on one rule."""
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LIST = "/admin/rules/rule/"
@@ -13,7 +14,7 @@ def test_list__by_keyboard_alone(open_page, accessible):
     page.keyboard.type("watershed")
     page.keyboard.press("Enter")
     page.wait_for_url("**/admin/rules/rule/?q=watershed")
-    assert page.locator("tr[id^=rule-]").count() == 2
+    expect(page.locator("tr[id^=rule-]")).to_have_count(2)
     page.locator("body").press("j")
     page.locator("body").press("j")
     assert page.locator(".console-here").get_attribute("id") == "rule-2"
@@ -81,7 +82,7 @@ def test_form__without_javascript__is_checked_at_saving(open_page):
     page.fill("#id_locale", "de\nfr")
     page.fill("#id_version", "<")
     page.click("[name=_save]")
-    assert page.locator("[data-field=version] .errorlist").count() == 1
+    expect(page.locator("[data-field=version] .errorlist")).to_have_count(1)
     assert page.input_value("#id_locale") == "de\nfr"
 
 
@@ -149,7 +150,7 @@ def test_form__asks_what_a_client_would_get__and_stays_as_it_is(open_page):
     with page.expect_popup() as opened:
         page.get_by_role("button", name="What would a client get with these values?").click()
     opened.value.wait_for_load_state()
-    assert opened.value.locator("h1").count() == 1
+    expect(opened.value.locator("h1")).to_have_count(1)
     assert "Firefox-146.0b5-build1" in opened.value.inner_text("#content")
     page.fill("#id_reason", "asked first")
     page.click("[name=_save]")
